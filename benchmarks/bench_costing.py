@@ -31,7 +31,8 @@ from costaudit.costing.groups.ranks import spend_groups
 from costaudit.costing.months.month import month_of, with_trend
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
-from costaudit.costing.spend import GROUPS, spend, with_months
+from costaudit.costing.spend import GROUPS, Whole, spend, spend_of
+from costaudit.costing.tally import Stretch
 from costaudit.costing.tariff import tariff
 from costaudit.pipeline.forecast import forecast_of
 from costaudit.pipeline.loaded import Loaded
@@ -103,7 +104,7 @@ def forecast(requests: pl.DataFrame) -> tuple[Spend, Forecast]:
     prices = tariff(requests, pricing)
     month = month_of(requests, days / 86_400)
     groups = {**GROUPS, **spend_groups(by_code, prices.request_usd)}
-    spent = with_months(spend(by_code, pricing, groups=groups), by_code, month, prices.request_usd)
+    spent = spend_of(Whole(Stretch(by_code, pricing, prices.basis)), groups, month=month)
     quality = data_quality(requests, pl.DataFrame(schema=SKIPS), (), NO_BLOCKS, "")
     log = Loaded(
         run=RunDir(Path()), manifest=cast(Manifest, None), requests=requests, keyed=by_code,

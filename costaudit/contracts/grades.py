@@ -99,6 +99,8 @@ class Pricing:
     unit_usd: pl.Series | None = None  # cost of billed units that are not text, aligned; null if a
     # unit has no known price; None if no request has billed units
     unpriced_units: tuple[str, ...] = ()  # names of the units without a price
+    # of each rate of the price tables: what it is for, which is the same in any part of a log
+    places: tuple[tuple[object, ...], ...] = ()
 
     @cached_property
     def rates_by_id(self) -> dict[int, tuple[Decimal, ...]]:

@@ -1,7 +1,7 @@
 """Compute the cost of token classes: tokens are summed per rate and multiplied once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -104,111 +104,43 @@ def class_usd(
         yield tokens, tokens * rates[ids]
 
 
-class Sum(NamedTuple):
-    """The calls of a group at one rate, added up."""
+class Kind(NamedTuple):
+    """What decides how the sums of calls are priced."""
 
     rate_id: int | None
     is_logged: bool  # their logged costs count
     units_unknown: bool  # they have units of unknown price, and no logged cost that counts
+
+
+class Sum(NamedTuple):
+    """The calls of a group and kind, added up."""
+
+    kind: Kind
     requests: int
     tokens: Tokens
     logged_usd: Decimal  # 0 if the logged costs don't count
     unit_usd: Decimal  # of units other than text
 
 
-_MOST_CELLS = 1 << 22  # added up in one table; with more, only those that occur
-
-
-@dataclass(frozen=True)
-class CallSums:
-    """Adds up calls by group and rate."""
-
-    calls: pl.DataFrame  # TOKEN_CLASSES and, if any call has one, the Decimals logged and units
-    rate: npt.NDArray[np.int64]  # place of each call's rate in `rates`
-    rates: list[tuple[int | None, bool, bool]]  # the first three fields of Sum
-    requests: npt.NDArray[np.int64] | None = None  # of each row of `calls`, by default 1
-
-    def of(self, code: npt.NDArray[np.int64], count: int) -> list[list[Sum]]:
-        """Return the sums of each of `count` groups; `code` is the group of each call."""
-        cell = code * len(self.rates) + self.rate
-        used: npt.NDArray[np.int64] | None = None
-        if count * len(self.rates) > _MOST_CELLS:
-            used = pl.Series(cell).unique().sort().to_numpy()
-            cell = np.searchsorted(used, cell)
-        requests = self._requests(cell, 0)
-        taken = np.flatnonzero(requests)
-        columns = [one[taken].tolist() for one in self._tokens(cell, 0)]
-        usd = self._usd(cell)
-        found: list[list[Sum]] = [[] for _ in range(count)]
-        zero = (Decimal(0), Decimal(0))
-        for place, number, *tokens in zip(
-            taken.tolist(), requests[taken].tolist(), *columns, strict=True
-        ):
-            group, rate = divmod(place if used is None else int(used[place]), len(self.rates))
-            one = Sum(*self.rates[rate], number, tuple(tokens), *usd.get(place, zero))
-            found[group].append(one)
-        return found
-
-    def grouped(
-        self, code: npt.NDArray[np.int64], count: int
-    ) -> tuple["CallSums", npt.NDArray[np.int64]]:
-        """Return the calls with each of `count` groups of one rate as a row, and a call of each.
-
-        A group without calls adds nothing to any sum; its call is the first one.
-        """
-        call = np.zeros(count, np.int64)
-        call[code] = np.arange(len(code))
-        columns = dict(zip(TOKEN_CLASSES, self._tokens(code, count), strict=True))
-        calls = pl.DataFrame(columns)
-        if "logged" in self.calls.columns:
-            usd = self._usd(code)
-            zero = (Decimal(0), Decimal(0))
-            rows = [usd.get(group, zero) for group in range(count)]
-            schema = {name: self.calls.schema[name] for name in ("logged", "units")}
-            calls = calls.hstack(pl.DataFrame(rows, schema=schema, orient="row"))
-        requests = self._requests(code, count)
-        return CallSums(calls, self.rate[call], self.rates, requests), call
-
-    def _requests(self, cell: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-        if self.requests is None:
-            return np.bincount(cell, minlength=count)
-        return np.bincount(cell, self.requests, count).astype(np.int64)
-
-    def _tokens(self, cell: npt.NDArray[np.int64], count: int) -> list[npt.NDArray[np.int64]]:
-        return [  # exact below 2**53
-            np.bincount(cell, column(self.calls, name).to_numpy(), count).astype(np.int64)
-            for name in TOKEN_CLASSES
-        ]
-
-    def _usd(self, cell: npt.NDArray[np.int64]) -> dict[int, tuple[Decimal, Decimal]]:
-        """Return the logged costs and the costs of units by cell."""
-        if "logged" not in self.calls.columns:
-            return {}
-        sums = (
-            self.calls.select("logged", "units", cell=pl.Series(cell))
-            .group_by("cell")
-            .agg(pl.col("logged", "units").sum())
-        )
-        return {cell: (logged, units) for cell, logged, units in sums.iter_rows()}
-
-
 def added(sums: Sequence[Sum], rates: dict[int, tuple[Decimal, ...]]) -> CostBreakdown:
     """Return the cost of a group; its total uses the logged costs that count."""
-    found = breakdown([(one.rate_id, one.requests, one.tokens) for one in sums], rates)
+    found = breakdown([(one.kind.rate_id, one.requests, one.tokens) for one in sums], rates)
     units = sum((one.unit_usd for one in sums), Decimal(0))
     total = found.total_usd + units
     for one in sums:
-        if one.is_logged:
-            listed = breakdown([(one.rate_id, one.requests, one.tokens)], rates).total_usd
+        if one.kind.is_logged:
+            listed = breakdown([(one.kind.rate_id, one.requests, one.tokens)], rates).total_usd
             total += one.logged_usd - listed - one.unit_usd
     unpriced = without_rate(sums, logged=False)
-    if calls := sum(one.requests for one in sums if one.units_unknown):
+    if calls := sum(one.requests for one in sums if one.kind.units_unknown):
         unpriced["units"] = calls
     return replace(found, total_usd=plain(total), units_usd=plain(units), unpriced=unpriced)
 
 
 def without_rate(sums: Sequence[Sum], *, logged: bool) -> dict[str, int]:
     """Return the tokens without a rate by class; classes without tokens are left out."""
-    found = [one.tokens for one in sums if one.rate_id is None and one.is_logged == logged]
+    found = [
+        one.tokens for one in sums if one.kind.rate_id is None and one.kind.is_logged == logged
+    ]
     totals = [sum(of_class) for of_class in zip(*found, strict=True)]
     return {name: n for name, n in zip(TOKEN_CLASSES, totals, strict=False) if n}

@@ -15,9 +15,10 @@ from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing, format_rate
 from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
 from costaudit.contracts.run_dir import column, lean
 from costaudit.contracts.spend import CostMode
-from costaudit.costing.cost import billed_classes, per_request_usd
+from costaudit.costing.cost import billed_classes
 from costaudit.costing.logged import Basis, basis, calibrate
 from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.tally import bills
 
 _CHANGES = ("provider", "model", "is_batch", "service_tier")
 
@@ -54,12 +55,7 @@ class Tariff:
     @cached_property
     def request_usd(self) -> npt.NDArray[np.float64]:
         """Return each request's bill, in float64; 0 if it is unknown."""
-        tokens = pl.Series(np.nan_to_num(per_request_usd(self.classes, self.table)))
-        priced = tokens + self.table.units().fill_null(0).cast(pl.Float64)
-        served = self.requests.select(GATEWAY_SERVED).to_series()
-        logged = self.basis.logged.cast(pl.Float64)
-        every = logged.fill_null(priced).set(served, 0.0)
-        return np.asarray(every.to_numpy(), np.float64)
+        return bills(self.requests, self.classes, self.table, self.basis)
 
     def changed(self, effect: pl.DataFrame, current: Pricing) -> Pricing:
         """Return the pricing after an EFFECT; requests that it does not change keep `current`.

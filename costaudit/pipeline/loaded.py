@@ -27,7 +27,8 @@ from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.prices.unused import unused_entries
 from costaudit.costing.quality import data_quality
-from costaudit.costing.spend import GROUPS, spend, with_months
+from costaudit.costing.spend import GROUPS, Whole, spend, spend_of
+from costaudit.costing.tally import Stretch
 from costaudit.costing.tariff import Tariff, tariff
 from costaudit.costing.traffic import Traffic
 from costaudit.embed.embedders import HOSTED, embedder_named
@@ -223,7 +224,8 @@ def load(
     priced = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
     month = month_of(requests, quality.covered_days, options.seed)
     groups = {**GROUPS, **spend_groups(by_code, priced.request_usd)}
-    spent = spend(by_code, pricing, options.cost_mode, options.invoice_usd, groups)
+    log = Whole(Stretch(by_code, pricing, priced.basis))
+    spent = spend_of(log, groups, options.cost_mode, options.invoice_usd, month)
     if options.bill is not None:
         timed = requests.filter(pl.col("ts").is_not_null()).select(TS_S).to_series().to_numpy()
         spent = reconciled(spent, options.bill, options.invoice_rates, partial_days(timed))
@@ -236,7 +238,7 @@ def load(
         tariff=replace(priced, requests=lean(requests), classes=lean(priced.classes)),
         quality=quality,
         spend=replace(
-            with_months(spent, by_code, month, priced.request_usd),
+            spent,
             counting=counting(
                 requests, run.merged(), manifest.ingest, options.prices, options.cost_mode
             ),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
 from costaudit.costing.groups.codes import KEYED, coded, enumerated, keyed
-from costaudit.costing.groups.latency import SHARES, Latencies
+from costaudit.costing.groups.latency import SHARES, Latencies, QuantileCells
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import GROUPS, spend
 from tests.costing.logs import NOON, log
@@ -42,11 +42,24 @@ LATENCY = st.one_of(st.none(), st.integers(0, 5), st.floats(-1e3, 1e7, allow_nan
 
 
 @settings(max_examples=30)
-@given(st.lists(st.tuples(st.integers(0, 3), LATENCY), max_size=60))
-def test_quantiles_are_those_of_each_group_alone(rows: list[tuple[int, float | None]]) -> None:
-    code = np.array([group for group, _ in rows], np.int64)
-    latencies = Latencies(pl.Series([value for _, value in rows], dtype=pl.Float64, strict=False))
-    found = latencies.of(code, 5)
+@given(st.lists(st.tuples(st.integers(0, 3), LATENCY), max_size=60), st.integers(0, 60))
+def test_quantiles_are_those_of_each_group_alone(
+    rows: list[tuple[int, float | None]], cut: int
+) -> None:
+    """In two parts as in one."""
+    known = [value for _, value in rows if value is not None]
+    code = [np.array([group for group, _ in part], np.int64) for part in (rows[:cut], rows[cut:])]
+    parts = [
+        Latencies(
+            pl.Series([value for _, value in part], dtype=pl.Float64, strict=False),
+            min(known, default=0),
+        )
+        for part in (rows[:cut], rows[cut:])
+    ]
+    cells = QuantileCells((one.counts(each) for one, each in zip(parts, code, strict=True)), 5)
+    found = cells.quantiles(
+        one.values(each, cells.wanted) for one, each in zip(parts, code, strict=True)
+    )
     for group in range(5):
         own = [value for one, value in rows if one == group and value is not None]
         for share, of_share in zip(SHARES, found, strict=True):

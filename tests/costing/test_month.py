@@ -152,7 +152,9 @@ def test_the_parts_of_a_month_add_up() -> None:
     part = rng.random(len(times)) < 0.3
     whole = one.usd(usd)
     assert abs(one.usd(usd * part) + one.usd(usd * ~part) - whole) <= Decimal("0.000002")
-    groups = one.by_group(usd, part.astype(np.int64), 2)
+    assert one.hours is not None
+    bills = {"group": part.astype(np.int64), "hour": one.hours.first_h + one.place, "usd": usd}
+    groups = one.by_group(pl.DataFrame(bills), 2)
     assert float(groups.sum()) == pytest.approx(float(whole))
 
 

@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.stats import t
 
 from costaudit.contracts.grades import Money
 from costaudit.contracts.month import MONTH_DAYS
+from costaudit.costing.months.calendar import Floats, Ints
 from costaudit.costing.months.month import Month, month_of, with_trend
 from tests.costing.logs import log
 
@@ -109,17 +111,27 @@ def test_requests_without_a_time_are_spread_over_the_days() -> None:
     assert one.daily(np.where(timed, 0.0, 0.01)) == pytest.approx(with_time / 4, rel=1e-3)
 
 
+def hours(one: Month, usd: Floats, group: Ints) -> pl.DataFrame:
+    """Return a row per request for `by_group`."""
+    assert one.hours is not None
+    at = pl.Series(one.place, dtype=pl.Int64)
+    return pl.DataFrame({"group": group, "usd": usd}).with_columns(
+        hour=at.set(at < 0, None) + one.hours.first_h
+    )
+
+
 def test_each_group_has_its_own_days() -> None:
     one = hourly(14, untimed=84)
     usd = np.random.default_rng(1).lognormal(size=420)
     group = np.arange(420) % 2
     for chosen in (np.arange(420) < 336, np.ones(420, bool)):  # without and with untimed ones
-        found = one.by_group(usd * chosen, group, 3)
+        found = one.by_group(hours(one, usd * chosen, group), 3)
         assert found.shape == (3, 14)
         for number in range(3):  # no request is in the third
             assert found[number] == pytest.approx(one.daily(usd * chosen * (group == number)))
     longer = hourly(14, more=1)  # the first hour of a fifteenth day
-    assert longer.by_group(np.ones(337), np.zeros(337, np.int64), 1).shape == (1, 15)
+    every = hours(longer, np.ones(337), np.zeros(337, np.int64))
+    assert longer.by_group(every, 1).shape == (1, 15)
 
 
 def test_a_log_that_is_too_short_keeps_its_own_length_and_its_requests() -> None:

@@ -12,7 +12,8 @@ from costaudit.contracts.month import MONTH_DAYS
 from costaudit.contracts.spend import CostMode, Spend
 from costaudit.costing.months.month import month_of
 from costaudit.costing.prices.lookup import price_requests
-from costaudit.costing.spend import spend, with_months
+from costaudit.costing.spend import GROUPS, Whole, spend, spend_of
+from costaudit.costing.tally import Stretch
 from costaudit.costing.tariff import tariff
 from tests.costing.logs import NOON, log
 
@@ -155,20 +156,26 @@ def test_a_price_names_its_band_and_why_a_logged_cost_does_not_count() -> None:
     assert spent(CALL).prices[0].note == ""
 
 
+def by_month(*rows: dict[str, Any], days: float, **groups: pl.Expr | pl.Series) -> Spend:
+    requests = log(*rows)
+    pricing = price_requests(requests)
+    priced = tariff(requests, pricing)
+    whole = Whole(Stretch(requests, pricing, priced.basis))
+    return spend_of(whole, groups or GROUPS, month=month_of(requests, days))
+
+
 def test_each_group_costs_its_part_of_the_month() -> None:
     # Two weeks with one call per day to each of three endpoints, at 1, 2 and 5 cents.
     rows = [
-        {**CALL, "ts": NOON + timedelta(days=day), "endpoint": name}
+        {"input_uncached_tokens": 4_000 * cents, "ts": NOON + timedelta(days=day), "endpoint": name}
         for day in range(14)
-        for name in ("a", "b", None)
+        for name, cents in (("a", 1), ("b", 2), (None, 5))
     ]
     served = {**rows[0], "endpoint": "served", "served_by": "gateway_cache"}  # is in no group
     requests = log(*rows, served)
-    found = spend(requests, price_requests(requests))
-    month = month_of(requests, 14.0)
+    told = by_month(*rows, served, days=14.0)
     usd = np.append(np.tile([0.01, 0.02, 0.05], 14), 0)
-    told = with_months(found, requests, month, usd)
-    whole = month.money(usd, "measured")
+    whole = month_of(requests, 14.0).money(usd, "measured")
     by_name = {row.group: row.month for row in told.by["endpoint"]}
     for name, share in (("a", 1 / 8), ("b", 2 / 8), ("", 5 / 8)):
         money = by_name[name]
@@ -188,26 +195,23 @@ def test_the_month_of_the_other_groups_is_what_the_shown_ones_lack() -> None:
         for day in range(3)
         for i in range(250)
     ]
-    requests = log(*rows)
-    month = month_of(requests, 3.0)
-    usd = np.ones(len(rows))
-    told = with_months(spend(requests, price_requests(requests)), requests, month, usd)
+    told = by_month(*rows, days=3.0)
     months = [float(row.month.usd) for row in told.by["tenant"] if row.month is not None]
-    each = float(month.usd(usd)) / 250
-    assert months == pytest.approx([each] * 199 + [51 * each], rel=1e-5)
+    month = month_of(log(*rows), 3.0)
+    dearer = [float(month.usd(np.tile(np.arange(250) == i, 3) * (1 + i) * 1e-5)) for i in (249, 51)]
+    assert len(months) == 200 and months[0] == pytest.approx(dearer[0], rel=1e-3)
+    assert months[198] == pytest.approx(dearer[1], rel=1e-3)
+    others = np.tile(np.where(np.arange(250) < 51, 1.0 + np.arange(250), 0.0), 3) * 1e-5
+    assert months[199] == pytest.approx(float(month.usd(others)), rel=1e-4)
 
 
 def test_other_groups_and_logs_without_a_month_have_none() -> None:
     rows = [{**CALL, "ts": datetime(2026, 11, 2 + day, tzinfo=UTC)} for day in range(7)]
-    requests = log(*rows)
     ranked: dict[str, pl.Expr | pl.Series] = {
         "user_rank": pl.Series(["1–1"] * 7),
         "tenant": pl.col("tenant"),
     }
-    found = spend(requests, price_requests(requests), groups=ranked)
-    told = with_months(found, requests, month_of(requests, 7.0), np.ones(7))
+    told = by_month(*rows, days=7.0, **ranked)
     assert told.by["user_rank"][0].month is None and told.by["tenant"][0].month is not None
-    short = spent(CALL)
-    assert with_months(short, log(CALL), month_of(log(CALL), 1.0), np.ones(1)) == short
-    none = spent()
-    assert with_months(none, log(), month_of(requests, 7.0), np.ones(0)).by["tenant"] == ()
+    assert by_month(CALL, days=1.0).by["tenant"][0].month is None
+    assert by_month(days=7.0).by["tenant"] == ()

@@ -12,7 +12,7 @@ import polars as pl
 from costaudit.contracts.grades import Grade, Money, micro_usd, weakest
 from costaudit.contracts.month import MONTH_DAYS, MonthFacts, Trend
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TS_S
-from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar, summed
+from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, calendar, summed
 from costaudit.costing.months.resampling import REPLICATES, ResampledDays, resampled, student
 
 FEWEST_DAYS = 2.0  # of usual traffic, for a month
@@ -100,19 +100,20 @@ class Month:
         """Return the month's value of an amount that is spread over the log like all requests."""
         return micro_usd(usd * self.pace)
 
-    def by_group(self, by_request: Floats, group: Ints, count: int) -> Floats:
-        """Return what each of `count` groups adds to the month on each day: (count, days)."""
+    def by_group(self, bills: pl.DataFrame, count: int) -> Floats:
+        """Return what each of `count` groups adds to the month on each day: (count, days).
+
+        bills: columns group (its number), hour (since 1970; null without a time) and usd.
+        """
         assert self.hours is not None
         day, weight = self.hours.day, self.hours.weight
         days = int(day[-1]) + 1
-        timed = self._timed
-        place = self.place[timed]
-        scaled = by_request[timed] * weight[place]
-        cells = summed(group[timed] * days + day[place], scaled, count * days)
-        if isinstance(timed, slice):
-            return cells.reshape(count, days)
-        untimed = summed(group[~timed], by_request[~timed], count)
-        return cells.reshape(count, days) + np.outer(untimed * weight[place].mean(), self._even)
+        timed, untimed = bills.drop_nulls("hour"), bills.filter(pl.col("hour").is_null())
+        place = timed["hour"].to_numpy() - self.hours.first_h
+        cell = timed["group"].to_numpy() * days + day[place]
+        cells = summed(cell, timed["usd"].to_numpy() * weight[place], count * days)
+        rest = summed(untimed["group"].to_numpy(), untimed["usd"].to_numpy(), count)
+        return cells.reshape(count, days) + np.outer(rest * self._mean_weight, self._even)
 
     def log_daily(self, by_request: Floats) -> Floats:
         """Return what each day's requests cost in the log; requests without a time are left out."""
@@ -185,10 +186,16 @@ class Month:
         daily = summed(self.hours.day, hourly)
         untimed = 0.0 if isinstance(timed, slice) else float(by_request[~timed].sum())
         if untimed:
-            assert not isinstance(timed, slice)
-            every = np.bincount(self.place[timed], minlength=len(weight)) * weight
-            daily = daily + untimed * every.sum() / timed.sum() * self._even
+            every = self.hours.requests * weight
+            daily = daily + untimed * every.sum() / self.hours.requests.sum() * self._even
         return daily
+
+    @property
+    def _mean_weight(self) -> float:
+        """Return how often a request with a time counts in the month, on average."""
+        assert self.hours is not None
+        requests = self.hours.requests
+        return float((self.hours.weight * requests).sum() / requests.sum())
 
     @cached_property
     def _timed(self) -> slice | npt.NDArray[np.bool_]:

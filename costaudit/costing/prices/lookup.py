@@ -43,9 +43,10 @@ def price_requests(
     cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
     untimed_day = as_of or _last_day(requests)
     cells = _cells(requests, key_of, cards, untimed_day)
-    untimed = np.unique(key_of[column(requests, "ts").is_null().arg_true().to_numpy()]).tolist()
+    untimed = set(cells[column(requests, "ts").is_null().arg_true().to_numpy()].tolist())
     note = f"requests without a time are priced as of {untimed_day}"
-    return with_units(_pricing(cells, keys, cards, dict.fromkeys(untimed, note)), requests, user)
+    found = _pricing(cells, keys, cards, dict.fromkeys(untimed, note))
+    return with_units(found, requests, user)
 
 
 def _keys(logged: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
@@ -136,28 +137,31 @@ def _rows_by_key(key_of: np.ndarray, keys: int) -> Iterator[np.ndarray]:
 def _pricing(
     cells: np.ndarray, keys: pl.DataFrame, cards: list[RateCard | None], notes: dict[int, str]
 ) -> Pricing:
-    """Return the pricing, with one rate row for each run of equal cells that a request uses."""
+    """Return the pricing, with one rate row for each run of equal cells that a request uses.
+
+    `notes` are by cell.
+    """
     used = set((np.flatnonzero(np.bincount(cells + 1)) - 1).tolist())
     id_of = np.full(int(cells.max(initial=-1)) + 2, -1, np.int32)  # the last one is for -1
     rows: list[tuple[object, ...]] = []
+    places: list[tuple[object, ...]] = []
     offset = 0
-    for k, (row, card) in enumerate(zip(keys.select(_KEY).iter_rows(), cards, strict=True)):
+    for key, card in zip(keys.select(_KEY).iter_rows(), cards, strict=True):
         if card is None:
             continue
-        ids: dict[int, int] = {}
-        for cell_number in range(len(card.cells)):
-            cell = card.cells[cell_number]
-            if cell is None or offset + cell_number not in used:
-                continue
-            first = card.first_equal(cell_number)
-            if first not in ids:
-                ids[first] = len(rows)
-                rows.append(rate_row(len(rows), PriceKey(*row), card, first, notes.get(k, "")))
-            id_of[offset + cell_number] = ids[first]
+        equal: dict[int, list[int]] = {}
+        for number, cell in enumerate(card.cells):
+            if cell is not None and offset + number in used:
+                equal.setdefault(card.first_equal(number), []).append(offset + number)
+        for first in sorted(equal):
+            id_of[equal[first]] = len(rows)
+            note = next((notes[cell] for cell in equal[first] if cell in notes), "")
+            rows.append(rate_row(len(rows), PriceKey(*key), card, first, note))
+            places.append((*key, first))
         offset += len(card.cells)
     found = pl.Series("rate_id", id_of[cells], pl.Int32)
     rates = pl.DataFrame(rows, schema=RATES, orient="row")
-    return Pricing(rates, found.set(found < 0, None))
+    return Pricing(rates, found.set(found < 0, None), places=tuple(places))
 
 
 def rate_row(

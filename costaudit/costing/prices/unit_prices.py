@@ -1,6 +1,6 @@
 """Price a call's billed units other than text tokens: searches, media, other models, fees."""
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -78,7 +78,7 @@ def with_units(pricing: Pricing, requests: pl.DataFrame, user: Overlay | None) -
     ).to_series()
     unknown = pl.col("usd").is_null() & pl.col("quantity").is_not_null()
     names = units.filter(unknown)["unit"].unique().sort().to_list()
-    return Pricing(pricing.rates, pricing.rate_ids, usd, tuple(names))
+    return replace(pricing, unit_usd=usd, unpriced_units=tuple(names))
 
 
 def _exploded(requests: pl.DataFrame, pricing: Pricing) -> pl.DataFrame:

@@ -1,0 +1,360 @@
+"""Add up calls by group and rate: sums of parts of a log, which add up to those of the log.
+
+Tokens and dollars are added as integers and decimals, so that the parts of a log may be any.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from itertools import chain
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from costaudit.contracts.grades import RATES, Pricing
+from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.costing.cost import Kind, Sum, billed_classes, per_request_usd
+from costaudit.costing.logged import USD, Basis
+
+R = TypeVar("R")
+Groups = Mapping[str, pl.Expr | pl.Series]
+Floats = npt.NDArray[np.float64]
+HOUR_US = 3_600_000_000
+HOUR = pl.col("ts").dt.epoch("us") // HOUR_US  # since 1970, in UTC
+PER_USD = 10**10  # parts of a dollar in which bills of hours are added, as integers
+SUMMED = ("requests", *TOKEN_CLASSES, "logged", "units", "failed")
+OF_CELLS: Mapping[str, pl.Expr] = {  # groupings that the calls of a cell share
+    "model": pl.col("model"),
+    "provider": pl.col("provider"),
+    "day": pl.from_epoch(pl.col("hour") * 3_600).dt.date(),
+    "hour": (pl.col("hour") % 24).cast(pl.Int8),
+}
+_CELL = ("hour", "provider", "model")
+_NOTE = RATES.names().index("note")
+_MOST_PARTS = 16  # tables of one grouping that wait to be added up
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Priced calls: a log or a part of it."""
+
+    requests: pl.DataFrame
+    pricing: Pricing
+    basis: Basis
+
+    @cached_property
+    def classes(self) -> pl.DataFrame:
+        """TOKEN_CLASSES as billed."""
+        return billed_classes(self.requests)
+
+    def usd(self) -> Floats:
+        """Return each request's bill, in float64; 0 if it is unknown."""
+        return bills(self.requests, self.classes, self.pricing, self.basis)
+
+    def parts(self, groups: Groups, rows: int) -> Iterator[tuple["Stretch", Groups]]:
+        """Yield its calls in parts of so many rows, with the groups of each."""
+        if len(self.requests) <= rows:
+            yield self, groups
+            return
+        for first in range(0, len(self.requests), rows):
+            here = slice(first, first + rows)
+            units = self.pricing.unit_usd
+            pricing = replace(
+                self.pricing,
+                rate_ids=self.pricing.rate_ids[here],
+                unit_usd=None if units is None else units[here],
+            )
+            part = Stretch(
+                self.requests[here], pricing, replace(self.basis, costs=self.basis.costs[here])
+            )
+            yield (
+                part,
+                {
+                    name: one[here] if isinstance(one, pl.Series) else one
+                    for name, one in groups.items()
+                },
+            )
+
+
+class Log(Protocol):
+    """A log that may be too large for the memory."""
+
+    def map(self, function: Callable[[Stretch, Groups], R], groups: Groups) -> Iterator[R]:
+        """Yield `function` of each part of the log and its groups; both must be picklable."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums of calls that were sent to a provider; `kind` is a place in `kinds`."""
+
+    pricing: Pricing  # of no request
+    kinds: tuple[Kind, ...]
+    by: dict[str, pl.DataFrame]  # for each grouping without OF_CELLS: group, kind, SUMMED
+    cells: pl.DataFrame  # hour since the epoch, provider, model, kind, SUMMED
+    rates: pl.DataFrame  # rate_id, first and last time, requests
+    ratios: dict[int, float]  # as in Basis, like `faults`
+    faults: dict[int, str]
+    gateway_hits: int = 0
+    unpriced: int = 0  # calls with tokens or units of unknown price, and no logged cost that counts
+    unpriced_tokens: int = 0
+    unpriced_models: frozenset[str] = frozenset()
+    unpriced_units: bool = False  # whether units are among what has no price
+    uncounted: int = 0  # answered calls without counts or a logged cost
+    counted: int = 0  # calls with tokens
+    least_latency: float | None = None
+
+    def groups(self, name: str) -> dict[str, tuple[list[Sum], int]]:
+        """Return the sums of each group and its failed calls, in order; "" is for no group."""
+        found: dict[str, tuple[list[Sum], int]] = {}
+        for group, one, failed in self._sums(self._table(name), ("group",)):
+            sums, before = found.get(group[0], ([], 0))
+            found[group[0]] = ([*sums, one], before + failed)
+        return found
+
+    def daily(self) -> dict[tuple[str, ...], list[Sum]]:
+        """Return the sums by day, provider and model."""
+        table = self.cells.with_columns(OF_CELLS["day"].alias("day"))
+        found: dict[tuple[str, ...], list[Sum]] = {}
+        for group, one, _ in self._sums(table, ("day", "provider", "model")):
+            found.setdefault(group, []).append(one)
+        return found
+
+    def _table(self, name: str) -> pl.DataFrame:
+        if name not in OF_CELLS:
+            return self.by[name]
+        return self.cells.select(OF_CELLS[name].alias("group"), "kind", *SUMMED)
+
+    def _sums(
+        self, table: pl.DataFrame, names: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], Sum, int]]:
+        """Yield the group, the sum and the failed calls of each group and kind, in order."""
+        named = table.with_columns(_named(table[name]) for name in names)
+        ordered = _added([named], (*names, "kind")).sort(*names, "kind")
+        for row in ordered.iter_rows():
+            group, (kind, requests, *tokens, logged, units, failed) = (
+                row[: len(names)],
+                row[len(names) :],
+            )
+            yield group, Sum(self.kinds[kind], requests, tuple(tokens), logged, units), failed
+
+
+def _named(group: pl.Series) -> pl.Series:
+    text = group.cast(pl.String)
+    return (text.str.zfill(2) if group.dtype == pl.Int8 else text).fill_null("")
+
+
+def tally(stretch: Stretch, groups: Groups) -> Tally:
+    """Add up the calls of a stretch, by each grouping."""
+    requests, pricing = stretch.requests, stretch.pricing
+    kinds, kind = _kinds(stretch)
+    names = [name for name in groups if name not in OF_CELLS]
+    frame = requests.select(
+        "provider", "model", "ts", "latency_ms", "usage_source",
+        sent=SENT_TO_PROVIDER, ok=pl.col("status") == "ok",
+        failed=(pl.col("status") == "error").fill_null(False).cast(pl.Int64),
+        hour=HOUR,
+        **{f"by_{name}": groups[name] for name in names},
+    ).with_columns(
+        *stretch.classes, kind=kind, rate_id=pricing.rate_ids,
+        logged=stretch.basis.logged, units=_unit_usd(stretch),
+        is_open=pricing.units().is_null(),
+    )  # fmt: skip
+    sent = frame if frame["sent"].all() else frame.filter("sent")
+    tokens = pl.sum_horizontal(TOKEN_CLASSES)
+    no_price = (pl.col("rate_id").is_null() & (tokens > 0)) | pl.col("is_open")
+    unpriced = sent.filter(pl.col("logged").is_null() & no_price)
+    uncounted = pl.col("logged").is_null() & pl.col("ok") & (pl.col("usage_source") == "missing")
+    told = sent.select(
+        uncounted=uncounted.sum(), counted=(tokens > 0).sum(), least=pl.col("latency_ms").min()
+    ).row(0)
+    return Tally(
+        pricing=replace(pricing, rate_ids=pricing.rate_ids.clear(), unit_usd=None),
+        kinds=kinds,
+        by={name: _added([_calls(sent, group=f"by_{name}")], ("group", "kind")) for name in names},
+        cells=_added([_calls(sent, **{name: name for name in _CELL})], (*_CELL, "kind")),
+        rates=sent.group_by("rate_id")
+        .agg(first=pl.col("ts").min(), last=pl.col("ts").max(), requests=pl.len())
+        .drop_nulls("rate_id"),
+        ratios=stretch.basis.ratios,
+        faults=stretch.basis.faults,
+        gateway_hits=len(frame) - len(sent),
+        unpriced=len(unpriced),
+        unpriced_tokens=int(unpriced.select(tokens.sum()).item()),
+        unpriced_models=frozenset(unpriced["model"].cast(pl.String).fill_null("").unique()),
+        unpriced_units=bool(unpriced["is_open"].any()),
+        uncounted=told[0],
+        counted=told[1],
+        least_latency=told[2],
+    )
+
+
+def bills(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, basis: Basis) -> Floats:
+    """Return each request's bill, in float64; 0 if it is unknown."""
+    tokens = pl.Series(np.nan_to_num(per_request_usd(classes, pricing)))
+    priced = tokens + pricing.units().fill_null(0).cast(pl.Float64)
+    served = requests.select(~SENT_TO_PROVIDER).to_series()
+    every = basis.logged.cast(pl.Float64).fill_null(priced).set(served, 0.0)
+    return np.asarray(every.to_numpy(), np.float64)
+
+
+def _unit_usd(stretch: Stretch) -> pl.Series:
+    """Return the cost of each call's units: a part of its logged cost if that counts."""
+    listed = stretch.pricing.units()
+    return stretch.basis.units.zip_with(stretch.basis.logged.is_not_null(), listed)
+
+
+def _kinds(stretch: Stretch) -> tuple[tuple[Kind, ...], pl.Series]:
+    """Return the kinds of a stretch's calls, and the place of each call's."""
+    logged = stretch.basis.logged.is_not_null().to_numpy()
+    open_ = stretch.pricing.units().is_null().to_numpy()
+    of_rate = stretch.pricing.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy() + 1
+    number = 3 * of_rate + np.where(logged, 1, 2 * open_)  # at most one of both
+    used = np.flatnonzero(np.bincount(number))
+    place = np.zeros(int(number.max(initial=0)) + 1, np.int32)
+    place[used] = np.arange(len(used))
+    kinds = tuple(
+        Kind(one // 3 - 1 if one > 2 else None, one % 3 == 1, one % 3 == 2) for one in used.tolist()
+    )
+    return kinds, pl.Series(place[number])
+
+
+def _calls(sent: pl.DataFrame, **keys: str) -> pl.DataFrame:
+    """Return calls as sums of one call each, with columns to group them by."""
+    return sent.select(
+        *(pl.col(name).alias(as_) for as_, name in keys.items()),
+        "kind",
+        *TOKEN_CLASSES,
+        pl.lit(1, pl.Int64).alias("requests"),
+        pl.col("logged").fill_null(0),
+        pl.col("units").fill_null(0),
+        "failed",
+    )
+
+
+def _added(tables: list[pl.DataFrame], keys: tuple[str, ...]) -> pl.DataFrame:
+    """Add up tables of SUMMED; decimals, which are slow, only if any is not 0."""
+    every = pl.concat(tables) if len(tables) > 1 else tables[0]
+    zero = [
+        name for name in ("logged", "units") if not every.select((pl.col(name) != 0).any()).item()
+    ]
+    summed = every.group_by(keys).agg(pl.col(name).sum() for name in SUMMED if name not in zero)
+    none = [pl.lit(0, USD).alias(name) for name in zero]
+    return summed.with_columns(none).select(*keys, *SUMMED)
+
+
+@dataclass
+class _Tables:
+    """Tables of one grouping, added up as they come."""
+
+    keys: tuple[str, ...]
+    waiting: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, table: pl.DataFrame) -> None:
+        texts = pl.selectors.by_dtype(pl.Enum, pl.Categorical)
+        self.waiting.append(table.with_columns(texts.cast(pl.String)))
+        if len(self.waiting) > _MOST_PARTS:
+            self.waiting = [_added(self.waiting, self.keys)]
+
+    def sum(self) -> pl.DataFrame:
+        return _added(self.waiting, self.keys)
+
+
+def together(tallies: Iterable[Tally]) -> Tally:
+    """Add up tallies, of which there is at least one; rates and kinds are numbered anew."""
+    every = iter(tallies)
+    first = next(every)
+    second = next(every, None)
+    if second is None:
+        return first
+    total = _Total(first)
+    for one in chain([second], every):
+        total.add(one)
+    return total.sum()
+
+
+Place = tuple[object, ...]  # what a rate is for, see Pricing
+
+
+class _Total:
+    """Adds up tallies whose rates have numbers of their own."""
+
+    def __init__(self, first: Tally) -> None:
+        self._last = first
+        self._rates: dict[Place, tuple[object, ...]] = {}
+        self._used: dict[Place, list[tuple[datetime | None, datetime | None, int]]] = {}
+        self._ratios: dict[Place, float] = {}
+        self._faults: dict[Place, str] = {}
+        self._kinds: dict[tuple[Place | None, bool, bool], int] = {}
+        self._cells = _Tables((*_CELL, "kind"))
+        self._by = {name: _Tables(("group", "kind")) for name in first.by}
+        self._told: list[Tally] = []
+        self.add(first)
+
+    def add(self, one: Tally) -> None:
+        pricing = one.pricing
+        ids = pricing.rates["rate_id"].to_list()
+        own = pricing.places if len(pricing.places) == len(ids) else tuple((n,) for n in ids)
+        places = dict(zip(ids, own, strict=True))
+        for place, row in zip(own, pricing.rates.rows(), strict=True):
+            known = self._rates.get(place, row)
+            self._rates[place] = max(known, row, key=lambda each: len(str(each[_NOTE])))
+        for rate_id, *used in one.rates.iter_rows():
+            self._used.setdefault(places[rate_id], []).append((used[0], used[1], used[2]))
+        self._ratios |= {places[rate_id]: ratio for rate_id, ratio in one.ratios.items()}
+        self._faults |= {places[rate_id]: fault for rate_id, fault in one.faults.items()}
+        numbers = [
+            self._kinds.setdefault(
+                (None if kind.rate_id is None else places[kind.rate_id], *kind[1:]),
+                len(self._kinds),
+            )
+            for kind in one.kinds
+        ]
+        renumbered = pl.lit(pl.Series("kind", numbers, pl.Int32)).gather(pl.col("kind"))
+        self._cells.add(one.cells.with_columns(renumbered.alias("kind")))
+        for name, table in one.by.items():
+            self._by[name].add(table.with_columns(renumbered.alias("kind")))
+        self._told.append(replace(one, by={}, cells=one.cells.clear(), rates=one.rates.clear()))
+
+    def sum(self) -> Tally:
+        order = sorted(self._rates, key=lambda place: [(one is None, one) for one in place])
+        id_of = {place: number for number, place in enumerate(order)}
+        rows = [(number, *self._rates[place][1:]) for number, place in enumerate(order)]
+        used = [
+            (
+                id_of[place],
+                min((one[0] for one in parts if one[0]), default=None),
+                max((one[1] for one in parts if one[1]), default=None),
+                sum(one[2] for one in parts),
+            )
+            for place, parts in self._used.items()
+        ]
+        told = self._told
+        units = {name for one in told for name in one.pricing.unpriced_units}
+        least = [one.least_latency for one in told if one.least_latency is not None]
+        return Tally(
+            pricing=Pricing(
+                pl.DataFrame(rows, schema=RATES, orient="row"),
+                self._last.pricing.rate_ids,
+                unpriced_units=tuple(sorted(units)),
+                places=tuple(order),
+            ),
+            kinds=tuple(
+                Kind(None if place is None else id_of[place], *rest) for place, *rest in self._kinds
+            ),
+            by={name: tables.sum() for name, tables in self._by.items()},
+            cells=self._cells.sum(),
+            rates=pl.DataFrame(used, schema=self._last.rates.schema, orient="row"),
+            ratios={id_of[place]: ratio for place, ratio in self._ratios.items()},
+            faults={id_of[place]: fault for place, fault in self._faults.items()},
+            gateway_hits=sum(one.gateway_hits for one in told),
+            unpriced=sum(one.unpriced for one in told),
+            unpriced_tokens=sum(one.unpriced_tokens for one in told),
+            unpriced_models=frozenset().union(*(one.unpriced_models for one in told)),
+            unpriced_units=any(one.unpriced_units for one in told),
+            uncounted=sum(one.uncounted for one in told),
+            counted=sum(one.counted for one in told),
+            least_latency=min(least, default=None),
+        )
