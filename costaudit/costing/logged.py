@@ -1,5 +1,6 @@
 """Check the log's own costs: unit, plausibility, and the rates that reproduce them."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,14 @@ from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing, format_ra
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.run_dir import column, lean
 from costaudit.contracts.spend import CostMode
-from costaudit.costing.cost import per_request_usd
-from costaudit.costing.prices.wrong_costs import wrong_costs
+from costaudit.costing.cost import Tokens, per_request_usd
+from costaudit.costing.prices.wrong_costs import (
+    Counts,
+    fault_counts,
+    first_faults,
+    rates_with_faults,
+    wrong_rows,
+)
 
 USD = pl.Decimal(38, 15)
 UNITS = {
@@ -75,41 +82,131 @@ def foreign_costs(requests: pl.DataFrame) -> dict[str, int]:
     return dict(costs.select(unit)["cost_unit"].value_counts().sort("cost_unit").iter_rows())
 
 
-def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode: CostMode) -> Basis:
+@dataclass
+class CostEvidence:
+    """What logged costs show about each rate. The evidence of parts of a log adds up."""
+
+    # of the calls at each rate with a logged cost and a known price: tokens, units and logged cost
+    sums: dict[Hashable, tuple[Tokens, Decimal, Decimal]]
+    faults: dict[str, Counts]  # see `fault_counts`
+
+    def add(self, other: "CostEvidence") -> None:
+        """Add the evidence of another part, with the same names of rates."""
+        for rate, (tokens, units, logged) in other.sums.items():
+            before = self.sums.get(rate, ((0,) * len(tokens), Decimal(0), Decimal(0)))
+            summed = tuple(one + two for one, two in zip(before[0], tokens, strict=True))
+            self.sums[rate] = (summed, before[1] + units, before[2] + logged)
+        for words, counts in other.faults.items():
+            own = self.faults.setdefault(words, {})
+            for rate, (calls, shown) in counts.items():
+                known = own.get(rate, (0, 0))
+                own[rate] = (known[0] + calls, known[1] + shown)
+
+    def named(self, name: Mapping[int, Hashable]) -> "CostEvidence":
+        """Return the same, with other names of rates."""
+        return CostEvidence(
+            {name[rate]: one for rate, one in self.sums.items()},  # type: ignore[index]
+            {
+                words: {name[rate]: one for rate, one in counts.items()}  # type: ignore[index]
+                for words, counts in self.faults.items()
+            },
+        )
+
+
+@dataclass(frozen=True)
+class CostVerdict:
+    """What follows from the evidence of a whole log."""
+
+    ratios: dict[Hashable, float]  # rate → logged / recomputed
+    faults: dict[str, frozenset[Hashable]]  # fault → the rates that show it
+
+    @property
+    def near(self) -> list[Hashable]:
+        """Return the rates with which the logged costs agree."""
+        return [rate for rate, one in self.ratios.items() if LOW_RATIO <= one <= HIGH_RATIO]
+
+
+def cost_evidence(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing) -> CostEvidence:
+    """Return what the logged costs of requests show; rates are named by their ids."""
+    logged = logged_usd(requests)
+    if logged.null_count() == len(logged):
+        return CostEvidence({}, {})
+    return _evidence(_frame(classes, logged, pricing), pricing)
+
+
+def cost_verdict(evidence: CostEvidence, rates: Mapping[Any, tuple[Decimal, ...]]) -> CostVerdict:
+    """Return what evidence shows; `rates` are the prices per million tokens of each rate."""
+    ratios: dict[Hashable, float] = {}
+    for rate, (tokens, units, logged) in evidence.sums.items():
+        recomputed = sum(
+            (n * usd for n, usd in zip(tokens, rates[rate], strict=True)), units * MTOK
+        )
+        if recomputed:
+            ratios[rate] = float(logged * MTOK / recomputed)
+    return CostVerdict(ratios, rates_with_faults(evidence.faults))
+
+
+def basis(
+    requests: pl.DataFrame,
+    classes: pl.DataFrame,
+    pricing: Pricing,
+    mode: CostMode,
+    verdict: CostVerdict | None = None,
+) -> Basis:
     """Return which requests' logged costs count.
 
     A user's price or discount takes precedence. `recomputed` uses no logged cost, and `logged` uses
     every one. `auto` uses a logged cost above 0 if the requests at the same rate agree with it
     (LOW_RATIO to HIGH_RATIO) or no price is known, and if no known fault of a logger explains it
-    (see `wrong_costs`). A call with a unit whose price is unknown may cost any amount above its
-    tokens, unless all rates with a known price contradict the log.
+    (see `wrong_rows`). A call with a unit whose price is unknown may cost any amount above its
+    tokens, unless all rates with a known price contradict the log. `verdict` is that of the whole
+    log, if the requests are a part of it; rates are named by their ids in `pricing`.
     """
     given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
     if logged.null_count() == len(logged):
         return Basis(_costs(logged, no_units(len(logged))), {})
-    frame = classes.with_columns(
-        _tokens_usd(classes, logged, pricing), rate_id=pricing.rate_ids, logged=logged,
-        unit_usd=pricing.units(),
-    )  # fmt: skip
-    ratios = _ratios(frame, pricing)
+    frame = _frame(classes, logged, pricing)
+    rates = pricing.rates_by_id
+    verdict = verdict or cost_verdict(_evidence(frame, pricing), rates)
+    ratios = {rate: verdict.ratios[rate] for rate in rates if rate in verdict.ratios}
     if mode == "recomputed":
         return _basis(frame, logged.set(logged.is_not_null(), None), ratios)
     own = frame["rate_id"].is_in(given).fill_null(False)
     logged = logged.set(own, None)
     if mode == "logged":
         return _basis(frame, logged, ratios)
-    near = [rate for rate, ratio in ratios.items() if LOW_RATIO <= ratio <= HIGH_RATIO]
+    near = [rate for rate in verdict.near if rate in rates]
     rate_id = pl.col("rate_id")
-    unseen = ~rate_id.is_in(list(ratios)) & pl.lit(bool(near) or not ratios)
+    unseen = ~rate_id.is_in(list(ratios)) & pl.lit(bool(verdict.near) or not verdict.ratios)
     least = LOW_RATIO * pl.col("tokens_usd").fill_null(0)
     is_open = pl.col("unit_usd").is_null() & unseen & (pl.col("logged").cast(pl.Float64) >= least)
     plausible = frame.select(
         (pl.col("logged") > 0) & (rate_id.is_null() | rate_id.is_in(near) | is_open)
     ).to_series()
-    wrong, faults = wrong_costs(frame, pricing.rates_by_id)
+    wrong = wrong_rows(frame, rates, verdict.faults)
     counted = logged.set(~plausible.fill_null(False) | wrong, None)
-    return _basis(frame, counted, ratios, faults)
+    return _basis(frame, counted, ratios, first_faults(rates, verdict.faults))
+
+
+def _frame(classes: pl.DataFrame, logged: pl.Series, pricing: Pricing) -> pl.DataFrame:
+    return classes.with_columns(
+        _tokens_usd(classes, logged, pricing), rate_id=pricing.rate_ids, logged=logged,
+        unit_usd=pricing.units(),
+    )  # fmt: skip
+
+
+def _evidence(frame: pl.DataFrame, pricing: Pricing) -> CostEvidence:
+    known = pl.col("rate_id").is_not_null() & pl.col("unit_usd").is_not_null()
+    both = frame.filter((pl.col("logged") > 0) & known)
+    sums = both.group_by("rate_id").agg(pl.col(*TOKEN_CLASSES, "unit_usd", "logged").sum())
+    return CostEvidence(
+        {
+            rate: (tuple(tokens), units, logged)
+            for rate, *tokens, units, logged in sums.sort("rate_id").iter_rows()
+        },
+        fault_counts(frame, pricing.rates_by_id),
+    )
 
 
 def _tokens_usd(classes: pl.DataFrame, logged: pl.Series, pricing: Pricing) -> pl.Series:
@@ -229,18 +326,3 @@ def _scaled(sums: dict[str, Any], rate: dict[str, Any] | None, rate_id: int) -> 
     factor = logged * MTOK / recomputed if recomputed else Decimal(1)
     scaled = {name: format_rate(price * factor) for name, price in prices.items()}
     return {**rate, **scaled, "rate_id": rate_id, "source": f"{rate['source']}; x the log's own"}
-
-
-def _ratios(frame: pl.DataFrame, pricing: Pricing) -> dict[int, float]:
-    known = pl.col("rate_id").is_not_null() & pl.col("unit_usd").is_not_null()
-    both = frame.filter((pl.col("logged") > 0) & known)
-    sums = both.group_by("rate_id").agg(pl.col(*TOKEN_CLASSES, "unit_usd", "logged").sum())
-    rates = pricing.rates_by_id
-    ratios: dict[int, float] = {}
-    for rate_id, *tokens, unit_usd, logged in sums.sort("rate_id").iter_rows():
-        recomputed = sum(
-            (n * rate for n, rate in zip(tokens, rates[rate_id], strict=True)), unit_usd * MTOK
-        )
-        if recomputed:
-            ratios[rate_id] = float(logged * MTOK / recomputed)
-    return ratios
