@@ -27,12 +27,11 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import billed_classes, cost, per_request_usd
 from costaudit.costing.groups.codes import keyed
-from costaudit.costing.groups.ranks import spend_groups
 from costaudit.costing.months.month import month_of, with_trend
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
-from costaudit.costing.spend import GROUPS, Whole, spend, spend_of
-from costaudit.costing.tally import Stretch
+from costaudit.costing.spend import GROUPS, IF_LOGGED, Whole, spend, spend_of
+from costaudit.costing.spending.tally import Priced
 from costaudit.costing.tariff import tariff
 from costaudit.pipeline.forecast import forecast_of
 from costaudit.pipeline.loaded import Loaded
@@ -103,8 +102,10 @@ def forecast(requests: pl.DataFrame) -> tuple[Spend, Forecast]:
     pricing = price_requests(by_code)
     prices = tariff(requests, pricing)
     month = month_of(requests, days / 86_400)
-    groups = {**GROUPS, **spend_groups(by_code, prices.request_usd)}
-    spent = spend_of(Whole(Stretch(by_code, pricing, prices.basis)), groups, month=month)
+    spent = spend_of(
+        Whole(Priced(by_code, pricing, prices.basis)), {**GROUPS, **IF_LOGGED}, month=month,
+        optional=IF_LOGGED,
+    )  # fmt: skip
     quality = data_quality(requests, pl.DataFrame(schema=SKIPS), (), NO_BLOCKS, "")
     log = Loaded(
         run=RunDir(Path()), manifest=cast(Manifest, None), requests=requests, keyed=by_code,

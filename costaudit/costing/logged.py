@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing, format_rate
@@ -187,6 +189,17 @@ def basis(
     wrong = wrong_rows(frame, rates, verdict.faults)
     counted = logged.set(~plausible.fill_null(False) | wrong, None)
     return _basis(frame, counted, ratios, first_faults(rates, verdict.faults))
+
+
+def bills(
+    requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, basis: Basis
+) -> npt.NDArray[np.float64]:
+    """Return each request's bill in float64; 0 if it is unknown."""
+    tokens = pl.Series(np.nan_to_num(per_request_usd(classes, pricing)))
+    priced = tokens + pricing.units().fill_null(0).cast(pl.Float64)
+    served = requests.select(~SENT_TO_PROVIDER).to_series()
+    every = basis.logged.cast(pl.Float64).fill_null(priced).set(served, 0.0)
+    return np.asarray(every.to_numpy(), np.float64)
 
 
 def _frame(classes: pl.DataFrame, logged: pl.Series, pricing: Pricing) -> pl.DataFrame:

@@ -16,9 +16,8 @@ from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
 from costaudit.contracts.run_dir import column, lean
 from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import billed_classes
-from costaudit.costing.logged import Basis, basis, calibrate
+from costaudit.costing.logged import Basis, basis, bills, calibrate
 from costaudit.costing.prices.lookup import price_requests
-from costaudit.costing.tally import bills
 
 _CHANGES = ("provider", "model", "is_batch", "service_tier")
 

@@ -19,7 +19,6 @@ from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
 from costaudit.costing.counting import counting
 from costaudit.costing.groups.codes import keyed
-from costaudit.costing.groups.ranks import spend_groups
 from costaudit.costing.months.month import Month, month_of, with_trend
 from costaudit.costing.months.partial_days import partial_days
 from costaudit.costing.prices.conventions import TABLE, settled_by_cost
@@ -27,8 +26,8 @@ from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.prices.unused import unused_entries
 from costaudit.costing.quality import data_quality
-from costaudit.costing.spend import GROUPS, Whole, spend, spend_of
-from costaudit.costing.tally import Stretch
+from costaudit.costing.spend import GROUPS, IF_LOGGED, Whole, spend, spend_of
+from costaudit.costing.spending.tally import Priced
 from costaudit.costing.tariff import Tariff, tariff
 from costaudit.costing.traffic import Traffic
 from costaudit.embed.embedders import HOSTED, embedder_named
@@ -223,9 +222,9 @@ def load(
     )
     priced = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
     month = month_of(requests, quality.covered_days, options.seed)
-    groups = {**GROUPS, **spend_groups(by_code, priced.request_usd)}
-    log = Whole(Stretch(by_code, pricing, priced.basis))
-    spent = spend_of(log, groups, options.cost_mode, options.invoice_usd, month)
+    groups = {**GROUPS, **IF_LOGGED}
+    log = Whole(Priced(by_code, pricing, priced.basis))
+    spent = spend_of(log, groups, options.cost_mode, options.invoice_usd, month, IF_LOGGED)
     if options.bill is not None:
         timed = requests.filter(pl.col("ts").is_not_null()).select(TS_S).to_series().to_numpy()
         spent = reconciled(spent, options.bill, options.invoice_rates, partial_days(timed))

@@ -13,7 +13,7 @@ from costaudit.contracts.spend import CostMode, Spend
 from costaudit.costing.months.month import month_of
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import GROUPS, Whole, spend, spend_of
-from costaudit.costing.tally import Stretch
+from costaudit.costing.spending.tally import Priced
 from costaudit.costing.tariff import tariff
 from tests.costing.logs import NOON, log
 
@@ -112,10 +112,10 @@ def test_a_log_that_cost_nothing_has_no_shares() -> None:
 
 
 def test_ranks_are_in_their_own_order() -> None:
-    named = pl.Series(["11–100", "2–10", "1–1"])  # as text, 11 comes before 2
-    rows = [{"output_tokens": tokens} for tokens in (300, 200, 100)]
-    found = spent(*rows, groups={"user_rank": named}).by["user_rank"]
-    assert [row.group for row in found] == ["1–1", "2–10", "11–100"]
+    rows = [{"output_tokens": 200 - n, "user": f"u{n:03}"} for n in range(110)]
+    found = spent(*rows, groups={"user_rank": pl.col("user")}).by["user_rank"]
+    shown = [row.group for row in found]
+    assert shown == ["1–5", "6–11", "12–55", "56–110"] != sorted(shown)
 
 
 def test_prices_are_those_used_most_and_say_where_they_are_from() -> None:
@@ -160,7 +160,7 @@ def by_month(*rows: dict[str, Any], days: float, **groups: pl.Expr | pl.Series) 
     requests = log(*rows)
     pricing = price_requests(requests)
     priced = tariff(requests, pricing)
-    whole = Whole(Stretch(requests, pricing, priced.basis))
+    whole = Whole(Priced(requests, pricing, priced.basis))
     return spend_of(whole, groups or GROUPS, month=month_of(requests, days))
 
 
@@ -206,12 +206,11 @@ def test_the_month_of_the_other_groups_is_what_the_shown_ones_lack() -> None:
 
 
 def test_other_groups_and_logs_without_a_month_have_none() -> None:
-    rows = [{**CALL, "ts": datetime(2026, 11, 2 + day, tzinfo=UTC)} for day in range(7)]
-    ranked: dict[str, pl.Expr | pl.Series] = {
-        "user_rank": pl.Series(["1–1"] * 7),
-        "tenant": pl.col("tenant"),
-    }
-    told = by_month(*rows, days=7.0, **ranked)
+    rows = [
+        {**CALL, "ts": datetime(2026, 11, 2 + day, tzinfo=UTC), "user": f"u{day}"}
+        for day in range(7)
+    ]
+    told = by_month(*rows, days=7.0, user_rank=pl.col("user"), tenant=pl.col("tenant"))
     assert told.by["user_rank"][0].month is None and told.by["tenant"][0].month is not None
     assert by_month(CALL, days=1.0).by["tenant"][0].month is None
     assert by_month(days=7.0).by["tenant"] == ()

@@ -6,6 +6,7 @@ Tokens and dollars are added as integers and decimals, so that the parts of a lo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from itertools import chain
 from typing import Protocol, TypeVar
@@ -14,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.grades import RATES, Pricing
+from costaudit.contracts.grades import MTOK, RATES, Pricing
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
-from costaudit.costing.cost import Kind, Sum, billed_classes, per_request_usd
+from costaudit.costing.cost import Kind, Sum, billed_classes
 from costaudit.costing.logged import USD, Basis
 
 R = TypeVar("R")
@@ -37,9 +38,29 @@ _NOTE = RATES.names().index("note")
 _MOST_PARTS = 16  # tables of one grouping that wait to be added up
 
 
+class Stretch(Protocol):
+    """Calls of a log: all of them or a part, priced as the whole log is."""
+
+    @property
+    def requests(self) -> pl.DataFrame:
+        """Rows of REQUESTS."""
+
+    @property
+    def classes(self) -> pl.DataFrame:
+        """TOKEN_CLASSES as billed."""
+
+    @property
+    def pricing(self) -> Pricing:
+        """The rates of the calls."""
+
+    @property
+    def basis(self) -> Basis:
+        """The logged costs that count."""
+
+
 @dataclass(frozen=True)
-class Stretch:
-    """Priced calls: a log or a part of it."""
+class Priced:
+    """Calls with their prices."""
 
     requests: pl.DataFrame
     pricing: Pricing
@@ -50,33 +71,15 @@ class Stretch:
         """TOKEN_CLASSES as billed."""
         return billed_classes(self.requests)
 
-    def usd(self) -> Floats:
-        """Return each request's bill, in float64; 0 if it is unknown."""
-        return bills(self.requests, self.classes, self.pricing, self.basis)
-
-    def parts(self, groups: Groups, rows: int) -> Iterator[tuple["Stretch", Groups]]:
-        """Yield its calls in parts of so many rows, with the groups of each."""
-        if len(self.requests) <= rows:
-            yield self, groups
-            return
-        for first in range(0, len(self.requests), rows):
-            here = slice(first, first + rows)
-            units = self.pricing.unit_usd
-            pricing = replace(
-                self.pricing,
-                rate_ids=self.pricing.rate_ids[here],
-                unit_usd=None if units is None else units[here],
-            )
-            part = Stretch(
-                self.requests[here], pricing, replace(self.basis, costs=self.basis.costs[here])
-            )
-            yield (
-                part,
-                {
-                    name: one[here] if isinstance(one, pl.Series) else one
-                    for name, one in groups.items()
-                },
-            )
+    def part(self, here: slice) -> "Priced":
+        """Return some of the calls."""
+        pricing, basis = self.pricing, self.basis
+        units = None if pricing.unit_usd is None else pricing.unit_usd[here]
+        return Priced(
+            self.requests[here],
+            replace(pricing, rate_ids=pricing.rate_ids[here], unit_usd=units),
+            replace(basis, costs=basis.costs[here]),
+        )
 
 
 class Log(Protocol):
@@ -106,39 +109,71 @@ class Tally:
     counted: int = 0  # calls with tokens
     least_latency: float | None = None
 
-    def groups(self, name: str) -> dict[str, tuple[list[Sum], int]]:
-        """Return the sums of each group and its failed calls, in order; "" is for no group."""
+    def table(self, name: str) -> pl.DataFrame:
+        """Return the sums of a grouping: group ("" for calls of none), kind, SUMMED."""
+        table = self.by[name] if name in self.by else self._of_cells(OF_CELLS[name])
+        return _added([table.with_columns(_named(table["group"]))], ("group", "kind"))
+
+    def groups(self, table: pl.DataFrame) -> dict[str, tuple[list[Sum], int]]:
+        """Return the sums of each group of a table and its failed calls, in order."""
         found: dict[str, tuple[list[Sum], int]] = {}
-        for group, one, failed in self._sums(self._table(name), ("group",)):
+        for group, one, failed in self._sums(table, ("group",)):
             sums, before = found.get(group[0], ([], 0))
             found[group[0]] = ([*sums, one], before + failed)
         return found
 
+    def bills(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the bill of each group of a table, for ranking, in order: group, parts.
+
+        It is in parts of a dollar, to which the calls of a kind are rounded.
+        """
+        prices = self.pricing.rates_by_id
+        none = (Decimal(0),) * len(TOKEN_CLASSES)
+        rates = [prices.get(one.rate_id, none) if one.rate_id is not None else none
+                 for one in self.kinds]  # fmt: skip
+        kinds = pl.DataFrame(
+            {
+                "kind": pl.Series(range(len(rates)), dtype=pl.Int32),
+                "is_logged": pl.Series([one.is_logged for one in self.kinds], dtype=pl.Boolean),
+                **{
+                    f"{name}_rate": pl.Series([float(one[n]) for one in rates], dtype=pl.Float64)
+                    for n, name in enumerate(TOKEN_CLASSES)
+                },
+            }
+        )
+        listed = pl.sum_horizontal(pl.col(name) * pl.col(f"{name}_rate") for name in TOKEN_CLASSES)
+        usd = (
+            pl.when("is_logged")
+            .then(pl.col("logged").cast(pl.Float64))
+            .otherwise(listed / MTOK + pl.col("units").cast(pl.Float64))
+        )
+        priced = table.join(kinds, on="kind", maintain_order="left")
+        return (
+            priced.select("group", parts=(usd * PER_USD).round().cast(pl.Int64))
+            .group_by("group").agg(pl.col("parts").sum()).sort("group")
+        )  # fmt: skip
+
     def daily(self) -> dict[tuple[str, ...], list[Sum]]:
         """Return the sums by day, provider and model."""
-        table = self.cells.with_columns(OF_CELLS["day"].alias("day"))
+        days = self.cells.with_columns(OF_CELLS["day"].alias("day"))
+        table = days.with_columns(_named(days[name]) for name in ("day", "provider", "model"))
         found: dict[tuple[str, ...], list[Sum]] = {}
         for group, one, _ in self._sums(table, ("day", "provider", "model")):
             found.setdefault(group, []).append(one)
         return found
 
-    def _table(self, name: str) -> pl.DataFrame:
-        if name not in OF_CELLS:
-            return self.by[name]
-        return self.cells.select(OF_CELLS[name].alias("group"), "kind", *SUMMED)
+    def _of_cells(self, group: pl.Expr) -> pl.DataFrame:
+        return self.cells.select(group.alias("group"), "kind", *SUMMED)
 
     def _sums(
         self, table: pl.DataFrame, names: tuple[str, ...]
     ) -> Iterator[tuple[tuple[str, ...], Sum, int]]:
         """Yield the group, the sum and the failed calls of each group and kind, in order."""
-        named = table.with_columns(_named(table[name]) for name in names)
-        ordered = _added([named], (*names, "kind")).sort(*names, "kind")
+        ordered = _added([table], (*names, "kind")).sort(*names, "kind")
         for row in ordered.iter_rows():
-            group, (kind, requests, *tokens, logged, units, failed) = (
-                row[: len(names)],
-                row[len(names) :],
-            )
-            yield group, Sum(self.kinds[kind], requests, tuple(tokens), logged, units), failed
+            kind, requests, *tokens, logged, units, failed = row[len(names) :]
+            one = Sum(self.kinds[kind], requests, tuple(tokens), logged, units)
+            yield row[: len(names)], one, failed
 
 
 def _named(group: pl.Series) -> pl.Series:
@@ -189,15 +224,6 @@ def tally(stretch: Stretch, groups: Groups) -> Tally:
         counted=told[1],
         least_latency=told[2],
     )
-
-
-def bills(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, basis: Basis) -> Floats:
-    """Return each request's bill, in float64; 0 if it is unknown."""
-    tokens = pl.Series(np.nan_to_num(per_request_usd(classes, pricing)))
-    priced = tokens + pricing.units().fill_null(0).cast(pl.Float64)
-    served = requests.select(~SENT_TO_PROVIDER).to_series()
-    every = basis.logged.cast(pl.Float64).fill_null(priced).set(served, 0.0)
-    return np.asarray(every.to_numpy(), np.float64)
 
 
 def _unit_usd(stretch: Stretch) -> pl.Series:
@@ -263,7 +289,7 @@ class _Tables:
 
 
 def together(tallies: Iterable[Tally]) -> Tally:
-    """Add up tallies, of which there is at least one; rates and kinds are numbered anew."""
+    """Add up one or more tallies; rates and kinds are numbered anew."""
     every = iter(tallies)
     first = next(every)
     second = next(every, None)
