@@ -6,6 +6,7 @@ import typer
 
 from costaudit.cli import options as opt
 from costaudit.cli import values
+from costaudit.cli.progress import progress_on_stderr
 
 _USUAL = "endpoint,tenant,model,day,hour"
 
@@ -36,10 +37,19 @@ def spend(
     config: opt.Config = None,
 ) -> int:
     """Show spend by endpoint, tenant, user, model, template and time."""
-    from costaudit.cli.session import loaded_run, part_of_log, print_tables
+    from costaudit.cli.session import (
+        loaded_run,
+        part_of_log,
+        print_tables,
+        run_path,
+        say_of_log,
+    )
+    from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.loaded import SPEND_GROUPS, spent_by
-    from costaudit.pipeline.memory import PREFIX, SPEND
+    from costaudit.pipeline.memory import PREFIX
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.pipeline.spending import spend_of_run
+    from costaudit.report.language import stand_for
     from costaudit.report.tables.spend import spend_line, spend_tables
     from costaudit.report.tables.table import FORMATS
 
@@ -53,8 +63,15 @@ def spend(
         invoice=tuple(invoice or ()),
         invoice_rates=values.rates(invoice_rate),
     )
-    need = PREFIX if "template" in names else SPEND
-    log = loaded_run(logs, out, options, quiet=quiet, need=need)
-    found = log.spend if by == _USUAL else spent_by(log, options, names)
+    if "template" in names:
+        log = loaded_run(logs, out, options, quiet=quiet, need=PREFIX)
+        found = spent_by(log, options, names)
+    else:
+        run = RunDir(run_path(logs, out))
+        with progress_on_stderr(quiet) as progress:
+            named = None if by == _USUAL else names
+            found, month = spend_of_run(logs, run, options, progress, named)
+        stand_for(month.period, priced=found.has_price)
+        say_of_log(run)
     print_tables(spend_tables(found), format, found, lead=spend_line(found))
     return 0

@@ -142,15 +142,20 @@ class RunDir:
 
     def request_slices(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Yield columns of REQUESTS, so many rows at a time; `requests` checks the table."""
-        table = pl.scan_parquet(self.requests_path).select(columns)
         at = 0
-        while True:
-            with self._readable(self.requests_path):
-                part = table.slice(at, rows).collect()
-            if part.is_empty():
-                return
+        while not (part := self.request_rows(columns, at, rows)).is_empty():
             at += len(part)
             yield part
+
+    def request_rows(self, columns: Sequence[str], first: int, count: int) -> pl.DataFrame:
+        """Read columns of some rows of REQUESTS; `requests` and `request_count` check the table."""
+        with self._readable(self.requests_path):
+            return pl.scan_parquet(self.requests_path).select(columns).slice(first, count).collect()
+
+    def request_count(self) -> int:
+        """Return how many rows REQUESTS has; raises RunDirError where it is missing or unfit."""
+        self._check(self.requests_path, REQUESTS)
+        return int(pl.scan_parquet(self.requests_path).select(pl.len()).collect().item())
 
     def blocks(self, without: Collection[str] = ()) -> pl.DataFrame:
         """Read BLOCKS, except some columns; raises RunDirError where it is missing or unfit."""
@@ -204,6 +209,11 @@ class RunDir:
             path.write_bytes(text + b"\n")
 
     def _table(self, path: Path, schema: pl.Schema, without: Collection[str] = ()) -> pl.DataFrame:
+        self._check(path, schema)
+        with self._readable(path):
+            return _read(path, [name for name in schema if name not in without])
+
+    def _check(self, path: Path, schema: pl.Schema) -> None:
         if not path.is_file():
             raise RunDirError(
                 f"{self.path} has no {path.name}.",
@@ -212,7 +222,6 @@ class RunDir:
         with self._readable(path):
             check_rows(path)
             check_table(pl.scan_parquet(path), schema, path.name)
-            return _read(path, [name for name in schema if name not in without])
 
     @staticmethod
     @contextmanager

@@ -1,19 +1,23 @@
 """Report what is counted once, not read, or undecided, in dollars."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
+from functools import partial
 
 import polars as pl
 
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.manifest import IngestCounts
 from costaudit.contracts.requests import SENT_TO_PROVIDER
-from costaudit.contracts.spend import CostMode, Counting, Spend, Undecided
+from costaudit.contracts.spend import Counting, Spend, Undecided
 from costaudit.costing.cost import billed_classes, cost, plain
 from costaudit.costing.logged import basis, foreign_costs
 from costaudit.costing.prices.conventions import GROUP, is_undecided, swapped
 from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.spending.parts import PriceTerms
+from costaudit.costing.spending.tally import Groups, Log, Stretch
 from costaudit.costing.verdict import once
 
 MOST_NAMES = 6  # unread fields that are shown
@@ -26,50 +30,80 @@ _WHY = {
 }
 
 
-def counting(
-    requests: pl.DataFrame,
-    merged: pl.DataFrame,
-    ingest: IngestCounts,
-    prices: Path | None,
-    mode: CostMode,
-) -> Counting:
-    """Return the cost of undecided calls, and of rows of MERGED that repeat one of `requests`.
+def counting(log: Log, merged: pl.DataFrame, ingest: IngestCounts, terms: PriceTerms) -> Counting:
+    """Return the cost of undecided calls, and of rows of MERGED that repeat a call of the log.
 
     `ingest` holds the manifest's counts.
     """
+    ids = merged["merged_into"].unique()
+    parts = list(log.map(partial(_counted, ids=ids, terms=terms), {}))
     if len(merged):
-        kept = requests.select(merged_into="request_id")
+        kept = pl.concat(part.kept for part in parts)
         merged = merged.join(kept, on="merged_into", how="semi").filter(SENT_TO_PROVIDER)
-    ids, calls = ingest.colliding_ids
+    foreign: Counter[str] = Counter()
+    undecided: dict[tuple[str, ...], Undecided] = {}
+    for part in parts:
+        foreign.update(part.foreign)
+        for one in part.undecided:
+            key = (one.source_file, one.provider, one.model, one.convention)
+            undecided[key] = _sum(undecided[key], one) if key in undecided else one
+    colliding, calls = ingest.colliding_ids
     reasons = merged["reason"].value_counts().sort("reason").rows()
     return Counting(
         merged_calls=len(merged),
-        merged_usd=_usd(merged, prices, mode) if len(merged) else Decimal(0),
+        merged_usd=_usd(merged, terms) if len(merged) else Decimal(0),
         merged_reasons=dict(reasons),
-        colliding_ids=ids,
+        colliding_ids=colliding,
         colliding_calls=calls,
         unread_usage=ingest.unread_usage,
         unreadable_usage=ingest.unreadable_usage,
-        foreign_costs=foreign_costs(requests),
-        undecided=tuple(_undecided(requests, prices)),
+        foreign_costs=dict(sorted(foreign.items())),
+        undecided=tuple(undecided.values()),
     )
 
 
-def _usd(rows: pl.DataFrame, prices: Path | None, mode: CostMode) -> Decimal:
+@dataclass(frozen=True)
+class _Counted:
+    """What a part of a log adds."""
+
+    kept: pl.DataFrame  # merged_into: the wanted ids that it has
+    foreign: dict[str, int]
+    undecided: tuple[Undecided, ...]
+
+
+def _counted(stretch: Stretch, _: Groups, ids: pl.Series, terms: PriceTerms) -> _Counted:
+    requests = stretch.requests
+    kept = requests.select(merged_into="request_id") if len(ids) else pl.DataFrame()
+    if len(ids):
+        kept = kept.filter(pl.col("merged_into").is_in(ids.implode()))
+    return _Counted(kept, foreign_costs(requests), tuple(_undecided(requests, terms)))
+
+
+def _sum(one: Undecided, other: Undecided) -> Undecided:
+    return replace(
+        one,
+        requests=one.requests + other.requests,
+        usd=plain(one.usd + other.usd),
+        other_usd=plain(one.other_usd + other.other_usd),
+    )
+
+
+def _usd(rows: pl.DataFrame, terms: PriceTerms) -> Decimal:
     """Return the cost of rows as `spend` computes it: by the logged cost if that counts."""
-    pricing, classes = price_requests(rows, prices), billed_classes(rows)
-    logged = basis(rows, classes, pricing, mode).logged
+    pricing, classes = price_requests(rows, terms.prices, terms.as_of), billed_classes(rows)
+    logged = basis(rows, classes, pricing, terms.mode).logged
     listed = logged.is_null()
     units = pricing.units().filter(listed).drop_nulls().sum() or Decimal(0)
     own = Decimal(logged.drop_nulls().sum() or 0)
     return plain(cost(classes, pricing, listed).total_usd + Decimal(units) + own)
 
 
-def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecided]:
+def _undecided(requests: pl.DataFrame, terms: PriceTerms) -> Iterable[Undecided]:
     """Yield the cost of calls with an undecided convention, at list prices, for each convention."""
     open_ = requests.filter(is_undecided())
     if open_.is_empty():
         return
+    at_list = replace(terms, mode="recomputed")
     groups = open_.group_by(GROUP, maintain_order=True)
     for (file, provider, model, convention), rows in groups:
         yield Undecided(
@@ -78,8 +112,8 @@ def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecide
             model=str(model or ""),
             convention=str(convention),
             requests=len(rows),
-            usd=_usd(rows, prices, "recomputed"),
-            other_usd=_usd(swapped(rows), prices, "recomputed"),
+            usd=_usd(rows, at_list),
+            other_usd=_usd(swapped(rows), at_list),
         )
 
 

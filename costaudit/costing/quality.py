@@ -45,7 +45,7 @@ def data_quality(
         files=_files(requests, skips, inputs),
         first_ts=_iso(first),
         last_ts=_iso(last),
-        covered_days=_days(first, last),
+        covered_days=covered_days(first, last),
         timed_share=timed_share,
         prompt_share=_share(texts, pl.col("prompt")),
         answer_share=_share(texts, pl.col("answer")),
@@ -80,7 +80,8 @@ def _iso(at: object) -> str:
     return at.astimezone(UTC).isoformat() if isinstance(at, datetime) else ""
 
 
-def _days(first: object, last: object) -> float:
+def covered_days(first: object, last: object) -> float:
+    """Return the days from the first call to the last one, as `data_quality` counts them."""
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         return UNTIMED_DAYS
     return max((last - first).total_seconds() / 86_400, HOUR_DAYS)

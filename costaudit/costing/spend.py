@@ -1,7 +1,7 @@
 """Break spend down by endpoint, tenant, model, day and hour, or by other groups."""
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -9,12 +9,26 @@ from typing import Any, TypeVar
 import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, Pricing
+from costaudit.contracts.manifest import IngestCounts
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
-from costaudit.contracts.spend import CostBreakdown, CostMode, DailyRow, ModelPrice, Spend, SpendRow
+from costaudit.contracts.spend import (
+    Bill,
+    CostBreakdown,
+    CostMode,
+    DailyRow,
+    ModelPrice,
+    Spend,
+    SpendRow,
+)
 from costaudit.costing.cost import added, billed_classes, plain, without_rate
+from costaudit.costing.counting import counting
 from costaudit.costing.groups.ranks import RANKED
 from costaudit.costing.logged import basis, ratio_note
 from costaudit.costing.months.month import Month
+from costaudit.costing.months.times import Times
+from costaudit.costing.prices.invoice import reconciled
+from costaudit.costing.prices.unused import Billed, unused_entries
+from costaudit.costing.spending.parts import PriceTerms
 from costaudit.costing.spending.rows import Details, Shown, shown
 from costaudit.costing.spending.tally import Groups, Log, Priced, Stretch, Tally, tally, together
 
@@ -62,6 +76,41 @@ def spend(
     counted = basis(requests, billed_classes(requests), pricing, cost_mode)
     log = Whole(Priced(requests, pricing, counted))
     return spend_of(log, groups, cost_mode, invoice_usd)
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """What is known of a log besides its calls, for its spend."""
+
+    times: Times
+    month: Month | None  # None: rows have no month
+    terms: PriceTerms
+    merged: pl.DataFrame  # MERGED
+    ingest: IngestCounts
+    bill: Bill | None = None
+    bill_rates: Mapping[str, Decimal] = field(default_factory=dict)  # currency → dollars
+    invoice_usd: Decimal | None = None
+
+
+def spend_of_log(log: Log, facts: LogFacts, by: Groups | None = None) -> Spend:
+    """Return what a log cost, compared with its invoice; and what was counted once or not at all.
+
+    `by` are the groupings, by default GROUPS and those IF_LOGGED.
+    """
+    terms = facts.terms
+    groups = {**GROUPS, **IF_LOGGED} if by is None else by
+    optional = IF_LOGGED if by is None else ()
+    found = spend_of(log, groups, terms.mode, facts.invoice_usd, facts.month, optional)
+    if facts.bill is not None:
+        partial_days = facts.times.partial_days()
+        found = reconciled(found, facts.bill, facts.bill_rates, partial_days)
+    unused = unused_entries(log.map(_billed, {}), terms.prices) if terms.prices else ()
+    counted = counting(log, facts.merged, facts.ingest, terms)
+    return replace(found, counting=counted, unused_prices=unused)
+
+
+def _billed(stretch: Stretch, _: Groups) -> Billed:
+    return Billed.of(stretch.requests)
 
 
 def spend_of(

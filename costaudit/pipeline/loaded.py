@@ -13,26 +13,25 @@ import polars as pl
 from costaudit.contracts.audit import TOTALS_HINT, DataQuality, only_totals
 from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.requests import BLOCKS, SKIPS, TS_S, in_order
+from costaudit.contracts.requests import BLOCKS, SKIPS, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable, lean
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
-from costaudit.costing.counting import counting
 from costaudit.costing.groups.codes import keyed
 from costaudit.costing.months.month import Month, month_of, with_trend
-from costaudit.costing.months.partial_days import partial_days
+from costaudit.costing.months.times import Times
 from costaudit.costing.prices.conventions import TABLE, settled_by_cost
-from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
-from costaudit.costing.prices.unused import unused_entries
+from costaudit.costing.prices.overlay import read_overlay
 from costaudit.costing.quality import data_quality
-from costaudit.costing.spend import GROUPS, IF_LOGGED, Whole, spend, spend_of
+from costaudit.costing.spend import GROUPS, LogFacts, Whole, spend, spend_of_log
+from costaudit.costing.spending.parts import PriceTerms
 from costaudit.costing.spending.tally import Priced
 from costaudit.costing.tariff import Tariff, tariff
 from costaudit.costing.traffic import Traffic
 from costaudit.embed.embedders import HOSTED, embedder_named
 from costaudit.embed.store import VectorStore
-from costaudit.errors import InputError, InsufficientDataError, UsageError
+from costaudit.errors import CostauditError, InputError, InsufficientDataError, UsageError
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, parse_condition
 from costaudit.pipeline.memory import ANALYZE, Need, say_need
@@ -134,6 +133,13 @@ def ingested(
     need: Need = ANALYZE,
 ) -> Loaded:
     """Ingest logs into a run directory and load it; a run that is its own input is only loaded."""
+    made(inputs, run, options, progress)
+    say_need(need, run, progress)
+    return load(run, options, prompts=need.prompts)
+
+
+def made(inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress) -> None:
+    """Ingest logs into a run directory, unless it is its own input; check the options first."""
     options.check()
     if options.ingest.redact != "hash":
         check_embedder(options.policy.embedder, run)
@@ -142,8 +148,6 @@ def ingested(
     else:
         check_writable(run.manifest_path)
         ingest(inputs, run, options.ingest, progress)
-    say_need(need, run, progress)
-    return load(run, options, prompts=need.prompts)
 
 
 def check_embedder(name: str, run: RunDir) -> None:
@@ -169,8 +173,11 @@ def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
         )
 
 
-def _nothing_left(skips: pl.DataFrame) -> InsufficientDataError:
+def nothing_left(manifest: Manifest, skips: pl.DataFrame) -> CostauditError:
     """Return an error that says why no record is a call, and what to do about the main reason."""
+    totals = only_totals(each.source for each in manifest.inputs)
+    if totals:
+        return InputError(totals, hint=TOTALS_HINT)
     reasons = skips.group_by("reason").len().sort("len", "reason", descending=[True, False])
     said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.iter_rows())
     hints = {
@@ -195,8 +202,7 @@ def load(
     Without `prompts`, the columns `segments` and `answer_id` are left out, and BLOCKS is empty.
     """
     manifest, skips = run.manifest(), run.skips()
-    tables = any(each.source in (TABLE, "mixed") for each in manifest.inputs)
-    prompts = prompts or tables  # `settled_by_cost` looks at them
+    prompts = prompts or has_tables(manifest)  # `settled_by_cost` looks at them
     requests, blocks = read_tables(run) if prompts else (read_without_prompts(run), _NO_BLOCKS)
     requests = in_order(requests)
     if where:
@@ -204,10 +210,7 @@ def load(
         left_out = as_skips(others, "filtered", "It does not meet the conditions.")
         skips = pl.concat([skips, left_out])
     if requests.is_empty():
-        totals = only_totals(each.source for each in manifest.inputs)
-        if totals:
-            raise InputError(totals, hint=TOTALS_HINT)
-        raise _nothing_left(skips)
+        raise nothing_left(manifest, skips)
     texts = requests.select("status", prompt=HAS_PROMPT, answer=HAS_ANSWER)
     requests = settled_by_cost(requests.drop(HAS_PROMPT, HAS_ANSWER), options.prices)
     by_code = keyed(requests)
@@ -222,12 +225,18 @@ def load(
     )
     priced = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
     month = month_of(requests, quality.covered_days, options.seed)
-    groups = {**GROUPS, **IF_LOGGED}
-    log = Whole(Priced(by_code, pricing, priced.basis))
-    spent = spend_of(log, groups, options.cost_mode, options.invoice_usd, month, IF_LOGGED)
-    if options.bill is not None:
-        timed = requests.filter(pl.col("ts").is_not_null()).select(TS_S).to_series().to_numpy()
-        spent = reconciled(spent, options.bill, options.invoice_rates, partial_days(timed))
+    user = read_overlay(options.prices) if options.prices else None
+    times = Times.of(requests)
+    facts = LogFacts(
+        times=times,
+        month=month,
+        terms=PriceTerms(user, options.cost_mode, times.last_day),
+        merged=run.merged(),
+        ingest=manifest.ingest,
+        bill=options.bill,
+        bill_rates=options.invoice_rates,
+        invoice_usd=options.invoice_usd,
+    )
     return Loaded(
         run=run,
         manifest=manifest,
@@ -236,15 +245,14 @@ def load(
         blocks=blocks,
         tariff=replace(priced, requests=lean(requests), classes=lean(priced.classes)),
         quality=quality,
-        spend=replace(
-            spent,
-            counting=counting(
-                requests, run.merged(), manifest.ingest, options.prices, options.cost_mode
-            ),
-            unused_prices=unused_entries(by_code, options.prices),
-        ),
+        spend=spend_of_log(Whole(Priced(by_code, pricing, priced.basis)), facts),
         month=with_trend(month, priced.request_usd),
     )
+
+
+def has_tables(manifest: Manifest) -> bool:
+    """Return whether some of the log was a table, whose conventions its own costs may settle."""
+    return any(each.source in (TABLE, "mixed") for each in manifest.inputs)
 
 
 _NO_BLOCKS = pl.DataFrame(schema=BLOCKS)
@@ -306,7 +314,7 @@ def no_texts(log: Loaded) -> InsufficientDataError:
     )
 
 
-_COLUMNS: Mapping[str, pl.Expr | pl.Series] = {
+SPEND_COLUMNS: Mapping[str, pl.Expr | pl.Series] = {
     **GROUPS,
     "user": pl.col("user"),
     "provider": pl.col("provider"),
@@ -315,7 +323,7 @@ _COLUMNS: Mapping[str, pl.Expr | pl.Series] = {
     "skill": pl.col("skill"),
     "branch": pl.col("branch"),
 }
-SPEND_GROUPS = (*_COLUMNS, "template")
+SPEND_GROUPS = (*SPEND_COLUMNS, "template")
 
 
 def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spend:
@@ -325,7 +333,7 @@ def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spen
         price_requests(log.keyed, options.prices),
         options.cost_mode,
         options.invoice_usd,
-        {name: _templates(log) if name == "template" else _COLUMNS[name] for name in names},
+        {name: _templates(log) if name == "template" else SPEND_COLUMNS[name] for name in names},
     )
     known = log.spend
     return replace(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from costaudit.costing.findings import Evidence, findings
-from costaudit.costing.prices.unused import unused_entries
+from costaudit.costing.prices.overlay import read_overlay
+from costaudit.costing.prices.unused import Billed, unused_entries
 from tests.costing.logs import log
 from tests.costing.nouns import MONTH, ledger, quality, spent
 
@@ -16,6 +17,10 @@ LOG = log(
     {"billed_units": [{"unit": "web_search", "quantity": 2.0}]},
 )
 RATES = 'input_per_mtok = "1"\noutput_per_mtok = "2"'
+
+
+def unused(prices: Path) -> tuple[str, ...]:
+    return unused_entries([Billed.of(LOG[:1]), Billed.of(LOG[1:])], read_overlay(prices))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ RATES = 'input_per_mtok = "1"\noutput_per_mtok = "2"'
 def test_an_entry_without_a_call_is_named(tmp_path: Path, entry: str, told: str) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text(entry)
-    assert unused_entries(LOG, prices) == (f"No call of this log matches {told}",)
+    assert unused(prices) == (f"No call of this log matches {told}",)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +74,15 @@ def test_an_entry_without_a_call_is_named(tmp_path: Path, entry: str, told: str)
 def test_an_entry_that_matches_is_not_named(tmp_path: Path, entry: str) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text(entry)
-    assert unused_entries(LOG, prices) == ()
+    assert unused(prices) == ()
 
 
 def test_a_long_list_is_cut_and_counted(tmp_path: Path) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('[[discount]]\nprovider = "nobody"\nmultiplier = "1"\n' * 9)
-    *_, last = found = unused_entries(LOG, prices)
+    *_, last = found = unused_entries(
+        [Billed.of(LOG[:1]), Billed.of(LOG[1:])], read_overlay(prices)
+    )
     assert (len(found), last) == (6, "4 more entries of your prices match no call.")
 
 

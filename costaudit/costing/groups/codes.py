@@ -19,7 +19,9 @@ class Coded(NamedTuple):
 
 def keyed(requests: pl.DataFrame) -> pl.DataFrame:
     """Return the requests with KEYED columns as enumerations, so that each is numbered once."""
-    return requests.with_columns(enumerated(requests.select(name).to_series()) for name in KEYED)
+    return requests.with_columns(
+        enumerated(requests.select(name).to_series()) for name in KEYED if name in requests
+    )
 
 
 def enumerated(values: pl.Series) -> pl.Series:

@@ -23,17 +23,18 @@ class PartialDays(NamedTuple):
 WHOLE_DAYS = PartialDays()
 
 
-def partial_days(ts_s: Floats) -> PartialDays:
+def partial_days(ts_s: Floats, counts: Floats | None = None) -> PartialDays:
     """Return the days that lack hours which usually have requests.
 
-    `ts_s` are the times of its requests in seconds since the epoch, all finite. A day lacks the
+    `ts_s` are the times of its requests in seconds since the epoch, all finite; `counts` are the
+    requests at each time, by default 1. A day lacks the
     hours before the first request of the log, after the last one, and in its holes. Other days of
     the same kind (working days or weekends) show whether these hours usually have requests; if no
     day covers an hour, it is not known.
     """
     if not len(ts_s):
         return WHOLE_DAYS
-    hours = calendar(ts_s)
+    hours = calendar(ts_s, counts)
     first_day = hours.first_h // DAY_H
     requests, covered = _by_day(hours, ts_s)
     is_weekend = (first_day + np.arange(len(requests)) + 3) % 7 >= 5  # day 0 is a Thursday

@@ -12,7 +12,7 @@ import polars as pl
 from costaudit.contracts.grades import RATES, Pricing, format_rate
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import column
-from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
+from costaudit.costing.prices.overlay import Overlay, read_overlay, shipped_overlay
 from costaudit.costing.prices.price_table import BATCH, similar_models
 from costaudit.costing.prices.rate_card import PriceKey, RateCard, rate_card
 from costaudit.costing.prices.unit_prices import with_units
@@ -27,14 +27,16 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 def price_requests(
-    requests: pl.DataFrame, overrides: Path | None = None, as_of: date | None = None
+    requests: pl.DataFrame, overrides: Path | Overlay | None = None, as_of: date | None = None
 ) -> Pricing:
     """Find the rate of each request: by provider, model, tier, batch, region, band and date.
+
+    `overrides` are the user's prices, or the file that has them.
 
     Requests without a time are priced as of `as_of`, or else of the log's last day. The rate id is
     null if no rate is known for the model, tier or batch. The total input decides the context band.
     """
-    user = read_overlay(overrides) if overrides else None
+    user = read_overlay(overrides) if isinstance(overrides, Path) else overrides
     logged = requests.select(
         *(name for name in _KEY if name != "write_ttl"),
         write_ttl=pl.when(_WRITE_TTL == "12h").then(pl.lit("12h")),

@@ -1,14 +1,14 @@
 """Find the entries of a user's prices.toml that match no call of the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
-from pathlib import Path
 
 import polars as pl
 
 from costaudit.contracts.run_dir import column
-from costaudit.costing.prices.overlay import Entry, UnitPrice, read_overlay
+from costaudit.costing.prices.overlay import Entry, Overlay, UnitPrice
 from costaudit.costing.prices.rate_card import PriceKey, names_of
 
 _KINDS = ("price", "discount", "alias", "unit", "variant", "region", "cache_read", "write_1h",
@@ -19,21 +19,32 @@ _SIMILAR = 0.8  # of difflib: one or two letters apart
 Name = tuple[str, str]  # provider, model
 
 
-def unused_entries(requests: pl.DataFrame, overrides: Path | None) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Billed:
+    """What calls are billed by."""
+
+    keys: frozenset[PriceKey]  # without tier, batch and lifetime
+    units: frozenset[str]
+
+    @classmethod
+    def of(cls, requests: pl.DataFrame) -> "Billed":
+        """Return what REQUESTS are billed by."""
+        rows = requests.select(pl.col("provider", "model").cast(pl.String), "region").unique()
+        keys = (PriceKey(provider, model, None, None, at) for provider, model, at in rows.rows())
+        return cls(frozenset(keys), frozenset(_units(requests)))
+
+
+def unused_entries(parts: Iterable[Billed], user: Overlay) -> tuple[str, ...]:
     """Return a sentence for each entry whose provider, models or unit no call has.
 
     The days of an entry do not matter: a list of earlier prices is no mistake. Each sentence names
-    a similar provider or model of the log if no other entry of the kind matches it. `requests` are
-    rows of REQUESTS; without `overrides` there is no sentence.
+    a similar provider or model of the log if no other entry of the kind matches it.
     """
-    if overrides is None:
-        return ()
-    user = read_overlay(overrides)
-    rows = requests.select("provider", "model", "region").unique().iter_rows()
-    keys = [PriceKey(provider, model, None, None, region) for provider, model, region in rows]
+    every = list(parts)
+    keys = frozenset().union(*(one.keys for one in every))
+    units = frozenset().union(*(one.units for one in every))
     names = set(chain.from_iterable(names_of(key, user) for key in keys))
     logged = {(key.provider or "", key.model or "") for key in keys}
-    units = _units(requests)
     found = []
     for kind in _KINDS:
         entries: tuple[Entry, ...] = getattr(user, kind)
