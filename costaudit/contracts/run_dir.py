@@ -126,8 +126,7 @@ class RunDir:
     def _is_of_others(self) -> bool:
         """Return whether the folder has content but no manifest of any costaudit version."""
         entries = [one for one in self.path.glob("*") if one.name != "manifest.json"]
-        has_manifest = self.manifest_path.exists()
-        return bool(entries or has_manifest) and (
+        return bool(entries or self.manifest_path.exists()) and (
             "manifest_version" not in self.manifest_of_any_version()
         )
 
@@ -154,8 +153,7 @@ class RunDir:
 
     def request_count(self) -> int:
         """Return how many rows REQUESTS has; raises RunDirError where it is missing or unfit."""
-        self._check(self.requests_path, REQUESTS)
-        return int(pl.scan_parquet(self.requests_path).select(pl.len()).collect().item())
+        return int(self._checked(self.requests_path, REQUESTS).select(pl.len()).collect().item())
 
     def blocks(self, without: Collection[str] = ()) -> pl.DataFrame:
         """Read BLOCKS, except some columns; raises RunDirError where it is missing or unfit."""
@@ -209,19 +207,18 @@ class RunDir:
             path.write_bytes(text + b"\n")
 
     def _table(self, path: Path, schema: pl.Schema, without: Collection[str] = ()) -> pl.DataFrame:
-        self._check(path, schema)
+        self._checked(path, schema)
         with self._readable(path):
             return _read(path, [name for name in schema if name not in without])
 
-    def _check(self, path: Path, schema: pl.Schema) -> None:
+    def _checked(self, path: Path, schema: pl.Schema) -> pl.LazyFrame:
         if not path.is_file():
-            raise RunDirError(
-                f"{self.path} has no {path.name}.",
-                hint=f"Make it with `costaudit ingest LOG --out {self.path}`.",
-            )
+            hint = f"Make it with `costaudit ingest LOG --out {self.path}`."
+            raise RunDirError(f"{self.path} has no {path.name}.", hint=hint)
         with self._readable(path):
             check_rows(path)
-            check_table(pl.scan_parquet(path), schema, path.name)
+            check_table(table := pl.scan_parquet(path), schema, path.name)
+            return table
 
     @staticmethod
     @contextmanager

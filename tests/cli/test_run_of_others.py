@@ -82,7 +82,7 @@ def test_a_small_file_with_a_huge_table_is_refused_before_it_fills_memory(
     pl.select(source_offset=pl.repeat(1, rows, dtype=pl.Int8)).write_parquet(run.skips_path)
     assert run.skips_path.stat().st_size < 1_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    refused(costaudit("spend", "run"), "skips.parquet declares 150,000,000 rows in a file of")
+    refused(costaudit("prefix", "run"), "skips.parquet declares 150,000,000 rows in a file of")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 
@@ -101,7 +101,7 @@ def test_a_false_number_of_rows_hides_no_huge_table(costaudit: Run, run: RunDir)
     assert content[footer:].count(varint(rows)) > 1
     false = content[footer:].replace(varint(rows), varint(1))
     run.skips_path.write_bytes(content[:footer] + false)
-    refused(costaudit("spend", "run"), "skips.parquet declares 1 rows in a file of")
+    refused(costaudit("prefix", "run"), "skips.parquet declares 1 rows in a file of")
 
 
 def test_a_page_with_less_than_no_values_hides_no_huge_table(costaudit: Run, run: RunDir) -> None:
@@ -116,7 +116,7 @@ def test_a_page_with_less_than_no_values_hides_no_huge_table(costaudit: Run, run
     header = content[:footer].replace(number, less, 1)
     assert header != content[:footer]
     run.skips_path.write_bytes(header + content[footer:].replace(number, varint(1)))
-    refused(costaudit("spend", "run"), "skips.parquet is no Parquet table that can be read")
+    refused(costaudit("prefix", "run"), "skips.parquet is no Parquet table that can be read")
 
 
 def test_texts_that_unpack_to_far_more_than_they_hold_are_refused(
@@ -127,7 +127,7 @@ def test_texts_that_unpack_to_far_more_than_they_hold_are_refused(
         for _ in range(20):
             file.write_table(part)
     assert run.skips_path.stat().st_size < 1_000_000
-    refused(costaudit("spend", "run"), "reading them would take 1 GB of memory")
+    refused(costaudit("prefix", "run"), "reading them would take 1 GB of memory")
 
 
 def test_many_values_in_one_row_are_refused(costaudit: Run, run: RunDir) -> None:
@@ -140,7 +140,7 @@ def test_many_values_in_one_row_are_refused(costaudit: Run, run: RunDir) -> None
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" * 3, b"PAR1" + b"\xff" * 40 + b"PAR1"])
 def test_what_is_no_table_is_refused(costaudit: Run, run: RunDir, content: bytes) -> None:
     run.blocks_path.write_bytes(content)
-    refused(costaudit("spend", "run"), "blocks.parquet is no Parquet table that can be read")
+    refused(costaudit("prefix", "run"), "blocks.parquet is no Parquet table that can be read")
 
 
 @pytest.mark.parametrize(("verb", "name"), [("spend", "manifest.json"), ("report", "audit.json")])
@@ -172,7 +172,7 @@ def test_tables_with_other_types_are_refused(costaudit: Run, run: RunDir, table:
     frame = pl.read_parquet(path)
     name = frame.columns[0]
     frame.with_columns(pl.lit(1, pl.Int8).alias(name)).write_parquet(path)
-    refused(costaudit("spend", "run"), f"{path.name} holds {name!r} as Int8, not as String")
+    refused(costaudit("prefix", "run"), f"{path.name} holds {name!r} as Int8, not as String")
 
 
 def test_a_manifest_that_names_other_folders_reads_none(costaudit: Run, run: RunDir) -> None:
