@@ -14,6 +14,7 @@ from costaudit.ingest.calls.fields import parse_time, parsed, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair, parse_lenient
 from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of, region_of_url
+from costaudit.ingest.calls.stated import stated_counts
 from costaudit.ingest.calls.streamed import body_of_text
 from costaudit.ingest.calls.usage import unread_columns
 from costaudit.providers.names import provider_named
@@ -24,6 +25,7 @@ Number = float | str | None
 
 REQUEST_NAMES = ("request", "req", "request_body", "body", "input", "kwargs", "params")
 RESPONSE_NAMES = ("response", "res", "response_body", "output", "completion", "result")
+NOT_COUNTS = frozenset({*REQUEST_NAMES, "messages", "contents", "prompt", "tools", "headers"})
 SECONDS_LIMIT = 600  # a smaller, fractional duration without a unit is in seconds
 NOT_A_CALL = Skip("not-a-call", "It holds neither a request to a model nor a response.")
 
@@ -58,6 +60,8 @@ class Pair(Struct, gc=False):
     candidates: Raw = Raw()
     content: Raw = Raw()
     model: str | None = None
+    model_name: str | None = None
+    camel_model_name: str | None = msgspec.field(name="modelName", default=None)
     usage: Raw = Raw()
     ts: Time = None
     timestamp: Time = None
@@ -141,7 +145,19 @@ def read_pair(data: bytes | Raw) -> Call | Skip:
     if response is not None and response.eval_count:
         call.unread += _beside_counts(data)
     _add_wrapper(call, pair)
+    if call.usage is None:
+        _add_stated(call, data)
     return call
+
+
+def _add_stated(call: Call, data: bytes | Raw) -> None:
+    """Add the counts that stand beside the bodies; a logger's own names prove no convention."""
+    counts = stated_counts(data, NOT_COUNTS)
+    if counts is None:
+        return
+    add_usage(call, msgspec.json.encode(counts), "openai")
+    if call.usage is not None and call.usage.convention == "openai" != call.provider:
+        call.usage.convention = "inclusive"
 
 
 OLLAMA_COUNTS = ("prompt_eval_count", "eval_count")
@@ -200,7 +216,7 @@ def _add_wrapper(call: Call, pair: Pair) -> None:
     start = pair.ts or pair.timestamp or pair.time or pair.start_time or pair.started_at
     moment = parse_time(start or pair.created_at)
     call.ts_us = moment if moment is not None else call.ts_us or parse_time(pair.processed_time)
-    call.model = call.model or pair.model
+    call.model = call.model or pair.model or pair.model_name or pair.camel_model_name
     if pair.provider:
         call.provider = provider_named(pair.provider)
     call.latency_ms = _latency(pair, moment) or call.latency_ms

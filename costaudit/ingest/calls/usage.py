@@ -178,7 +178,8 @@ def _convention(values: Mapping[str, Any], claim: Convention) -> Convention:
         return claim
     if "inputTokens" in values or "outputTokens" in values:
         return "bedrock_converse"
-    is_openai = any(name in values for name in ("prompt_tokens", "total_tokens", *DETAIL_NAMES))
+    names = ("prompt_tokens", "total_tokens", "cached_tokens", "cached_input_tokens", *DETAIL_NAMES)
+    is_openai = any(name in values for name in names)
     is_anthropic = "input_tokens" in values and not is_openai
     return "anthropic" if is_anthropic else claim
 
