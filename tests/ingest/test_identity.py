@@ -201,3 +201,16 @@ def test_ids_that_are_used_again_prove_nothing(tmp_path: Path, ingested: Ingest)
     run, summary = ingested(write_lines(tmp_path / "log.jsonl", [*rows, rows[3]]))
     assert (summary.kept, summary.merged) == (60, 1)
     assert run.requests()["input_uncached_tokens"].sum() == sum(1_000 + n % 3 for n in range(60))
+
+
+def test_an_id_names_a_call_only_within_a_tenant_or_user(tmp_path: Path, ingested: Ingest) -> None:
+    records = [
+        named(1, "chatcmpl-1", "Where is it?", 1_000) | {"tenant": "acme"},
+        named(9, "chatcmpl-1", "Where is it?", 1_000) | {"tenant": "globex"},  # counts from 1 too
+        named(5, "chatcmpl-1", "Where is it?", 1_000) | {"tenant": "acme"},  # logged twice
+        named(2, "chatcmpl-2", "Where is it?", 1_000) | {"user": "ann"},
+        named(2, "chatcmpl-2", "Where is it?", 1_000),  # told again without the user
+    ]
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", records))
+    assert (summary.kept, summary.merged) == (3, 2)
+    assert sorted(run.requests()["tenant"].to_list(), key=str) == [None, "acme", "globex"]

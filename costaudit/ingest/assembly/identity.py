@@ -201,6 +201,7 @@ def _into_first(rows: pl.DataFrame, key: list[str], reason: str) -> pl.DataFrame
     )
 
 
+CALLER = ("tenant", "user")  # different callers mean different calls, whatever else is equal
 REUSED = 0.2  # share of rows with repeated ids whose id names several calls: ids are reused
 
 
@@ -213,6 +214,7 @@ def _with_content_key(rows: pl.DataFrame) -> pl.DataFrame:
     - Rows with the same `same_as`, start and prompt are states of one call, whatever their tokens.
     - The key of rows on both sides of a gateway's bridge has no prompt, because its form differs.
     - The key has the start in a file that reuses ids, and for calls served by a gateway's cache.
+    - The key has the tenant and the user, except for both sides of a bridge.
     """
     own = ("source", "_name")
     stated: pl.Expr = pl.when(pl.col("_worth") > 0).then(
@@ -234,7 +236,17 @@ def _with_content_key(rows: pl.DataFrame) -> pl.DataFrame:
     is_reused = (pl.col("_key").n_unique().over(*own) > 1).mean().over("source_file") >= REUSED
     is_timed = (is_reused & ~is_bridge) | (pl.col("served_by") == "gateway_cache")
     moment = pl.when(is_timed).then(pl.col("ts_us")).cast(pl.String).fill_null("")
-    return rows.with_columns(_key=pl.concat_str("_key", pl.lit(" "), moment))
+    rows = rows.with_columns(_key=pl.concat_str("_key", pl.lit(" "), moment))
+    callers = [
+        pl.when(~is_bridge).then(pl.col(name).fill_null(_known(pl.col(name)).over(*own, "_key")))
+        for name in CALLER
+        if name in rows.columns
+    ]
+    return rows.with_columns(
+        _key=pl.concat_str(
+            "_key", *(pl.concat_str(pl.lit("\n"), c.cast(pl.String).fill_null("")) for c in callers)
+        )
+    )
 
 
 def _same_message(rows: pl.DataFrame) -> pl.DataFrame:
@@ -259,7 +271,6 @@ def _only(values: pl.Expr) -> pl.Expr:
     return pl.when(values.drop_nulls().n_unique() == 1).then(_known(values))
 
 
-CALLER = ("tenant", "user")  # different callers mean different calls, whatever else is equal
 DAY_US = 86_400_000_000
 MINUTE_US = 60_000_000
 MANY = 20  # distinct times; if all are whole minutes, that is not by chance
