@@ -3,7 +3,8 @@
 Each row links to the system's documentation of usage. Counts and dollars are worked out by hand
 from list prices per million tokens: gpt-4o 2.50, reads 1.25, output 10; claude-sonnet-4-5 3,
 reads 0.30, writes 3.75 (5m) and 6 (1h), output 15; gemini-2.5-flash 0.30, reads 0.03, audio 1.00,
-output 2.50; deepseek-chat 0.28, reads 0.028, output 0.42; web searches $10 per thousand.
+output 2.50; deepseek-chat 0.28, reads 0.028, output 0.42; text-embedding-3-small 0.02; web
+searches $10 per thousand.
 """
 
 import json
@@ -173,6 +174,13 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any], Comes]] = {
         sdk(GPT, {"ai.usage.promptTokens": 3_000, "ai.usage.completionTokens": 100,
                   "gen_ai.usage.input_tokens": 3_000, "gen_ai.usage.output_tokens": 100}),
         Comes(3_000, 0, (0, 0, 0), 100, usd="0.0085"),
+    ),
+    "AI SDK, embeddings": (
+        "ai-sdk.dev: telemetry of embed, ai.usage.tokens of ai.embed.doEmbed",
+        span("text-embedding-3-small", {
+            "ai.operationId": "ai.embed.doEmbed", "ai.model.id": "text-embedding-3-small",
+            "ai.model.provider": "openai.embedding", "ai.usage.tokens": 1_000_000}),
+        Comes(1_000_000, 0, (0, 0, 0), 0, usd="0.02"),
     ),
     "AI SDK 5": (
         "ai-sdk.dev/v5: ai.usage.cachedInputTokens, ai.usage.reasoningTokens",

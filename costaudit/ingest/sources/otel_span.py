@@ -143,8 +143,7 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
         temperature=attributes.number("gen_ai.request.temperature", "ai.settings.temperature"),
         finish_reason=_finish(attributes),
     )
-    operation = attributes.text("gen_ai.operation.name", "openinference.span.kind") or ""
-    call.kind = "embedding" if operation.lower().startswith("embedding") else "chat"
+    call.kind = "embedding" if _embeds(attributes) else "chat"
     log_cost(call, attributes.value(*COST), attributes.values)
     call.span, call.within = trace_place(span)
     _add_usage(call, attributes)
@@ -152,6 +151,12 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
     _add_origin(call, span, attributes, resource)
     _add_status(call, span, attributes)
     return call
+
+
+def _embeds(attributes: Fields) -> bool:
+    operation = attributes.text("gen_ai.operation.name", "openinference.span.kind") or ""
+    sdk = attributes.text("ai.operationId") or ""
+    return operation.lower().startswith("embedding") or sdk.endswith("doEmbed")
 
 
 SPAN = ("spanId", "span_id", "spanID", "context.span_id")
@@ -199,6 +204,8 @@ def _add_usage(call: Call, attributes: Fields) -> None:
     """Add the provider's own usage if the span has it, otherwise the span's counts."""
     raw = _raw_usage(attributes)
     counts = {name: value for name, value in attributes.values.items() if name.startswith(COUNTS)}
+    if "ai.usage.tokens" in counts:  # of an embedding, which has no output
+        counts.setdefault("ai.usage.inputTokens", counts.pop("ai.usage.tokens"))
     claim: Convention = "openinference" if "llm.token_count.prompt" in counts else "otel_semconv"
     reading = read_usage(counts, claim)
     if reading.usage is not None:
