@@ -223,3 +223,21 @@ def test_what_is_not_logged_stays_unknown_unless_there_can_be_none(
     logged: dict[str, Any], expected: tuple[int | None, ...]
 ) -> None:
     assert counts(normalise(table(logged))) == expected
+
+
+@pytest.mark.parametrize(
+    ("provider", "total", "cached", "expected"),
+    [
+        ("google", 650, 0, (100, 0, 0, 0, 0, 550, 500)),  # 500 thoughts are in the total only
+        ("google", 650, 40, (60, 40, 0, 0, 0, 550, 500)),
+        ("google", 150, 40, (60, 40, 0, 0, 0, 50, 0)),
+        ("google", 190, 40, (100, 40, 0, 0, 0, 50, 0)),  # the total adds the cached tokens
+        ("google", None, 0, (100, 0, 0, 0, 0, 50, 0)),
+        ("openai", 650, 0, (100, 0, 0, 0, 0, 50, 0)),  # nobody knows what the 500 are
+    ],
+)
+def test_thoughts_that_only_the_total_counts_are_output(
+    provider: str, total: int | None, cached: int, expected: tuple[int, ...]
+) -> None:
+    logged = row("openai", 100, cached, 50, total=total, provider=provider)
+    assert counts(normalise(table(logged))) == expected

@@ -62,6 +62,7 @@ def _prepared(rows: pl.DataFrame) -> pl.DataFrame:
         _cached=_CACHED,
         _claimed=pl.col("convention").replace_strict(claimed),
     )
+    rows = rows.with_columns(reasoning=_with_thoughts())
     rows = rows.with_columns(
         _matters=(pl.col("_cached") > 0) | (pl.col("reasoning") > 0),
         _fitting=_fitting(),
@@ -70,6 +71,18 @@ def _prepared(rows: pl.DataFrame) -> pl.DataFrame:
         _is_open=pl.col("_decided").is_null() & (pl.col("_cached") > 0),
         _is_apart=pl.col("_claimed").str.ends_with("apart"),
     )
+
+
+def _with_thoughts() -> pl.Expr:
+    """Return the reasoning, with what only the total counts where Google answers in OpenAI's form.
+
+    There, Gemini's thoughts are billed as output and counted in the total, but nowhere else.
+    """
+    hidden = pl.col("total") - pl.col("input") - pl.col("output")
+    is_silent = (pl.col("provider") == "google") & (pl.col("reasoning").fill_null(0) == 0)
+    is_apart = (hidden > TOLERANCE) & ((hidden - pl.col("_cached")).abs() > TOLERANCE)
+    found = is_silent & is_apart & (pl.col("convention") == "openai")
+    return pl.when(found.fill_null(value=False)).then(hidden).otherwise("reasoning")
 
 
 def _with_lifetimes(rows: pl.DataFrame) -> pl.DataFrame:
