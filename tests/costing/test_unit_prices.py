@@ -198,3 +198,21 @@ def test_a_given_price_or_discount_wins_over_the_log(tmp_path: Path) -> None:
 def test_the_path_before_a_name_does_not_hide_the_model(name: str) -> None:
     row = {"provider": "google", "model": name, "input_uncached_tokens": 1_000_000}
     assert _spend(_requests(row)).total.total_usd == Decimal("0.3")
+
+
+@pytest.mark.parametrize(
+    ("heard", "cached", "usd"),
+    [
+        (900, 900, "0.00012"),  # 100 x $0.30 / M, and 900 x $0.10 / M
+        (900, 600, "0.00039"),  # 100 x $0.30, 300 x $1, and 600 x $0.10
+        (900, 0, "0.00093"),  # 100 x $0.30, and 900 x $1
+    ],
+)
+def test_cached_audio_is_a_part_of_audio_input(heard: int, cached: int, usd: str) -> None:
+    units = [_unit("audio_cached_token", cached), _unit("audio_input_token", heard)]
+    flash = {"provider": "google", "model": "gemini-2.5-flash", "billed_units": units}
+    counts = {"input_uncached_tokens": 1000 - cached, "cache_read_tokens": cached}
+    other = flash | {"billed_units": units[1:], "input_uncached_tokens": 900}  # another call
+    alone = _spend(_requests(other)).total.total_usd
+    assert alone == Decimal("0.0009")
+    assert _spend(_requests(flash | counts, other)).total.total_usd == Decimal(usd) + alone

@@ -112,8 +112,11 @@ def _priced(units: pl.DataFrame, user: Overlay | None) -> pl.DataFrame:
     joined = units.join(priced, on=combination, how="left", nulls_equal=True, maintain_order="left")
     quantity = pl.when("per_call").then(pl.min_horizontal("quantity", 1.0)).otherwise("quantity")
     usd = quantity * pl.col("flat")
+    is_cached = pl.col("unit") == "audio_cached_token"  # audio input includes it
+    cached = pl.col("quantity").filter(is_cached).sum().over("row")
     for unit, (of_class, _, _) in _MEDIA.items():
-        tokens = pl.min_horizontal("quantity", pl.col(of_class).fill_null(0))
+        own = pl.col("quantity") - (cached if unit == "audio_input_token" else 0)
+        tokens = pl.min_horizontal(own.clip(0), pl.col(of_class).fill_null(0))
         rate = pl.col(_RATE_OF_CLASS[of_class]).cast(pl.Float64)
         extra = tokens * rate * pl.col("of_text") / 1e6
         usd = (
