@@ -16,6 +16,7 @@ from costaudit.engine.count import report
 from costaudit.ingest.calls.call import Kept, Key, Record, Skip
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.refused import drop_refused
 from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.ingest.files.containers import (
@@ -215,6 +216,7 @@ class UnitReader:
             self._writer.skip(outcome.key, unwanted)
         else:
             self._span.kept += 1
+            drop_refused(outcome.call)
             for name, number in outcome.call.unread:
                 calls, total = self._span.unread.get(name, (0, 0.0))
                 self._span.unread[name] = (calls + 1, total + number)
