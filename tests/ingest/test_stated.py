@@ -66,6 +66,16 @@ def test_anthropics_names_keep_their_meaning(tmp_path: Path, ingested: Ingest) -
     )  # 0.015 + 0.0006 + 0.0015
 
 
+def test_the_total_of_an_embedding_is_its_input(tmp_path: Path, ingested: Ingest) -> None:
+    body = {"object": "list", "data": [], "model": "voyage-3", "usage": {"total_tokens": 1_000_000}}
+    asked = {"model": "voyage-3", "input": ["Where is it?"]}
+    record = {"ts": "2026-11-03T10:00:00Z", "request": asked, "response": body}
+    rows = ingested(write_lines(tmp_path / "log.jsonl", [record]))[0].requests()
+    assert rows["input_uncached_tokens"].to_list() == [1_000_000]
+    assert rows["output_tokens"].to_list() == [0]
+    assert spend(rows, price_requests(rows)).total.total_usd == Decimal("0.06")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -57,6 +57,7 @@ REQUEST = {
     "tool_config": "toolConfig",
     "cached_content": "cachedContent",
     "generation_config": "generationConfig",
+    "camel_tier": "serviceTier",
 }
 
 
@@ -94,6 +95,7 @@ class Request(Struct, gc=False, rename=REQUEST):
     metadata: Raw = Raw()
     conversation: Conversation | str | None = None
     service_tier: str | None = None
+    camel_tier: Raw = Raw()  # of Gemini and Converse
     anthropic_version: str | None = None
     max_tokens: int | None = None
 
@@ -104,6 +106,7 @@ RESPONSE = {
     "model_version": "modelVersion",
     "response_id": "responseId",
     "create_time": "createTime",
+    "camel_tier": "serviceTier",
 }
 
 
@@ -118,6 +121,7 @@ class Response(Struct, gc=False, rename=RESPONSE):
     created_at: float | str | None = None
     completed_at: float | str | None = None
     service_tier: str | None = None
+    camel_tier: Raw = Raw()  # of Converse
     choices: list[Choice] | None = None
     content: Raw = Raw()
     stop_reason: str | None = None

@@ -10,8 +10,9 @@ from msgspec import Raw
 from costaudit.ingest.calls.bodies import Choice, ErrorBody, Request, Response
 from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Convention, Prompt, Usage
 from costaudit.ingest.calls.fields import Fields, count_of, parse_time, present, span_ms
-from costaudit.ingest.calls.names import Labels, labels_of, provider_of_model
+from costaudit.ingest.calls.names import TRAFFIC, Labels, labels_of, provider_of_model, tier_within
 from costaudit.ingest.calls.settings import settings_of
+from costaudit.ingest.calls.stated import embedded
 from costaudit.ingest.calls.units import grounding_units, tool_units
 from costaudit.ingest.calls.usage import Reading, leaves, read_usage, usage_values
 from costaudit.ingest.calls.usage_names import meaning_of
@@ -201,7 +202,8 @@ def _add_request(call: Call, request: Request) -> None:
     call.settings = settings_of(request)
     call.temperature = request.temperature
     call.stream = request.stream
-    call.service_tier = request.service_tier if request.service_tier != "auto" else None
+    asked = request.service_tier or tier_within(request.camel_tier)
+    call.service_tier = asked if asked != "auto" else None
     labels = labels_of(request.metadata) if present(request.metadata) else Labels()
     call.user = labels.user or request.user or request.safety_identifier
     call.tenant, call.conversation = labels.tenant, labels.conversation
@@ -249,10 +251,10 @@ def _add_response(call: Call, response: Response, dialect: Dialect) -> None:
     call.ts_us = parse_time(response.created or response.created_at or response.create_time)
     READERS[dialect](call, response)
     add_usage(call, _usage_text(response, dialect), CONVENTION[dialect])
-    if dialect == "embedding" and call.usage is not None and call.usage.output is None:
-        call.usage.output = 0
-    if response.service_tier:
-        call.service_tier = response.service_tier
+    if dialect == "embedding":
+        call.usage = embedded(call.usage, response.usage)
+    if tier := response.service_tier or tier_within(response.camel_tier):
+        call.service_tier = tier
     if call.service_tier == "default":
         call.service_tier = "standard"
     if response.error is not None:
@@ -290,7 +292,8 @@ def add_usage(call: Call, data: Raw | bytes, convention: Convention) -> None:
     reading = read_usage(values, "xai" if call.provider == "x-ai" else convention)
     add_reading(call, reading)
     fields = Fields(values)
-    call.service_tier = fields.text("service_tier") or call.service_tier
+    traffic = TRAFFIC.get(fields.text("trafficType", "traffic_type") or "")
+    call.service_tier = fields.text("service_tier") or traffic or call.service_tier
     call.region = fields.text("inference_geo")
     if call.service_tier == "batch":
         call.is_batch, call.service_tier = True, "standard"

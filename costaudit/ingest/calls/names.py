@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from costaudit.ingest.calls.call import Buffer
 from costaudit.providers.names import PROVIDERS, provider_named
 
 BY_MODEL = (  # start of a model's name → its provider, if the log names none
@@ -18,6 +19,7 @@ BY_MODEL = (  # start of a model's name → its provider, if the log names none
     (("mistral", "mixtral", "codestral", "ministral", "magistral", "pixtral"), "mistral"),
     (("deepseek",), "deepseek"),
     (("command-", "embed-"), "cohere"),
+    (("voyage-",), "voyageai"),
     (("kimi", "moonshot"), "moonshotai"),
     (
         (
@@ -75,6 +77,20 @@ def split_model(model: str) -> tuple[str | None, str]:
     return None, model
 
 
+TRAFFIC = {  # Vertex AI's traffic types
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_PRIORITY": "priority",
+    "PROVISIONED_THROUGHPUT": "provisioned_throughput",
+}
+TIERED = (b"flex", b"priority", b"reserved")  # of Gemini and Converse; others are the default
+
+
+def tier_within(value: Buffer) -> str | None:
+    """Return the tier in a `serviceTier` field: a text, or an object with its `type`."""
+    text = bytes(value).lower()
+    return next((tier.decode() for tier in TIERED if tier in text), None)
+
+
 REGIONAL_HOSTS = (  # hosts whose name contains a region with its own prices
     re.compile(r"\b(eu|us)\.api\.openai\.com"),
     re.compile(r"\b([a-z]+-[a-z]+\d+)-aiplatform\.googleapis\.com"),
@@ -87,6 +103,39 @@ def region_of_url(url: str) -> str | None:
     """Return the region that the host of an address names; None for others."""
     found = next((match for host in REGIONAL_HOSTS if (match := host.search(url))), None)
     return found[1] if found else None
+
+
+HOSTS = {  # a part of a host's name → the provider that bills its calls
+    "openai.azure.com": "azure",
+    "cognitiveservices.azure.com": "azure",
+    "ai.azure.com": "azure",
+    "aiplatform.googleapis.com": "google",
+    "generativelanguage.googleapis.com": "google",
+    "bedrock-runtime": "aws",
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "api.groq.com": "groq",
+    "openrouter.ai": "openrouter",
+    "api.together.": "together",
+    "api.fireworks.ai": "fireworks",
+    "api.deepseek.com": "deepseek",
+    "api.x.ai": "x-ai",
+    "api.mistral.ai": "mistral",
+    "api.cohere.": "cohere",
+    "api.perplexity.ai": "perplexity",
+    "api.moonshot.": "moonshotai",
+    "dashscope": "dashscope",
+    "api.cerebras.ai": "cerebras",
+    "api.deepinfra.com": "deepinfra",
+}
+
+
+@lru_cache(4096)
+def provider_of_url(url: str) -> str | None:
+    """Return the provider at an address, by its host; None for others, such as a proxy."""
+    host = url.partition("://")[2] or url
+    host = host.partition("/")[0].lower()
+    return next((provider for part, provider in HOSTS.items() if part in host), None)
 
 
 TENANT = ("tenant", "tenant_id", "tenantId", "organization_id", "organization", "org_id", "org",

@@ -13,7 +13,13 @@ from costaudit.ingest.calls.exchange import add_usage, call_of, error_type
 from costaudit.ingest.calls.fields import parse_time, parsed, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair, parse_lenient
 from costaudit.ingest.calls.money import log_cost
-from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of, region_of_url
+from costaudit.ingest.calls.names import (
+    hit_in_headers,
+    is_hit,
+    labels_of,
+    provider_of_url,
+    region_of_url,
+)
 from costaudit.ingest.calls.stated import stated_counts
 from costaudit.ingest.calls.streamed import body_of_text
 from costaudit.ingest.calls.usage import unread_columns
@@ -217,8 +223,11 @@ def _add_wrapper(call: Call, pair: Pair) -> None:
     moment = parse_time(start or pair.created_at)
     call.ts_us = moment if moment is not None else call.ts_us or parse_time(pair.processed_time)
     call.model = call.model or pair.model or pair.model_name or pair.camel_model_name
+    address = pair.url or pair.base_url or pair.api_base or pair.host
     if pair.provider:
         call.provider = provider_named(pair.provider)
+    elif address:
+        call.provider = provider_of_url(address) or call.provider
     call.latency_ms = _latency(pair, moment) or call.latency_ms
     call.ttft_ms = _duration(pair.ttft_ms, pair.ttft_s, pair.ttft)
     _add_status(call, pair)
@@ -227,7 +236,6 @@ def _add_wrapper(call: Call, pair: Pair) -> None:
     if present(pair.usage) and call.usage is None:
         add_usage(call, pair.usage, "openai")
     call.attempt = pair.attempt if pair.attempt is not None else call.attempt
-    address = pair.url or pair.base_url or pair.api_base or pair.host
     call.region = pair.region or call.region or (region_of_url(address) if address else None)
     call.service_tier = call.service_tier or pair.service_tier
     call.is_batch = call.is_batch or bool(pair.is_batch)

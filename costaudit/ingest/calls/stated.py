@@ -1,4 +1,4 @@
-"""Find the counts that a record states outside of its bodies' usage objects."""
+"""Find counts that a record states outside of its bodies' usage objects, or only as a total."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from costaudit.ingest.calls.call import Usage
 from costaudit.ingest.calls.fields import count_of, parsed
+from costaudit.ingest.calls.usage import usage_values
 from costaudit.ingest.calls.usage_names import is_telling, meaning_of
 
 HOLDERS = ("usage", "token")  # parts of the names of objects whose counts may have short names
@@ -69,3 +71,13 @@ def _counts(name: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         elif is_telling(key) or (is_holder and meaning_of(key) is not None):
             yield key, value
+
+
+def embedded(usage: Usage | None, data: bytes | Raw) -> Usage | None:
+    """Complete the usage of an embedding, which has no output: its total is its input."""
+    sent = count_of((usage_values(data) or {}).get("total_tokens"))
+    if usage is None and sent:
+        usage = Usage("openai", input=sent, cache_read=None)
+    if usage is not None and usage.output is None:
+        usage.output = 0
+    return usage
