@@ -22,6 +22,7 @@ from costaudit.contracts.spend import (
 )
 from costaudit.costing.cost import added, billed_classes, plain, without_rate
 from costaudit.costing.counting import counting
+from costaudit.costing.groups.latency import Ints
 from costaudit.costing.groups.ranks import RANKED
 from costaudit.costing.logged import basis, ratio_note
 from costaudit.costing.months.month import Month
@@ -47,19 +48,21 @@ ROWS = 1 << 19  # calls that are added up at once
 
 @dataclass(frozen=True)
 class Whole:
-    """A log in memory, whose sums are made in parts."""
+    """A log in memory, or rows of it, whose sums are made in parts."""
 
     calls: Priced
+    rows: Ints | None = None  # None: all
 
     def map(self, function: Callable[[Stretch, Groups], R], groups: Groups) -> Iterator[R]:
-        """Yield `function` of each part of the log and its groups."""
-        for first in range(0, max(len(self.calls.requests), 1), ROWS):
+        """Yield `function` of each part of the log and its groups, aligned with its rows."""
+        count = len(self.calls.requests) if self.rows is None else len(self.rows)
+        for first in range(0, max(count, 1), ROWS):
             here = slice(first, first + ROWS)
             own = {
                 name: one[here] if isinstance(one, pl.Series) else one
                 for name, one in groups.items()
             }
-            yield function(self.calls.part(here), own)
+            yield function(self.calls.part(here if self.rows is None else self.rows[here]), own)
 
 
 def spend(

@@ -220,7 +220,7 @@ def _audit(
         verdict=verdict(log.spend, ledger, log.quality, log.month.facts),
         month=log.month.facts,
         quality=log.quality,
-        spend=drilled(log, options, caches.template, caches.names),
+        spend=drilled(log, caches.template, caches.names),
         ledger=ledger,
         semantic=section,
         prefix=prefix,

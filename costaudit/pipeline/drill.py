@@ -11,19 +11,15 @@ from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_
 from costaudit.contracts.run_dir import column
 from costaudit.contracts.spend import EndpointSpend, SampleRequest, Spend, SpendRow, TemplateSpend
 from costaudit.costing.groups.codes import coded
-from costaudit.costing.prices.lookup import price_requests
-from costaudit.costing.spend import spend
+from costaudit.costing.spend import Whole, spend_of
 from costaudit.pipeline.loaded import Loaded
-from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.simulate.segments import numbered
 
 ENDPOINTS, TEMPLATES = 10, 5  # how many are kept, the most expensive first
 _MARK = "\x1f"  # between the parts of a group's name
 
 
-def drilled(
-    log: Loaded, options: AnalyzeOptions, template: np.ndarray, names: tuple[str, ...]
-) -> Spend:
+def drilled(log: Loaded, template: np.ndarray, names: tuple[str, ...]) -> Spend:
     """Return the spend of a log with its endpoints' templates and a sample of their requests.
 
     `template` is an index into `names` for each request; -1 if its prompt is unknown.
@@ -33,6 +29,7 @@ def drilled(
         usd=pl.Series(log.sent_usd),
         size=pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0)),
         pair=_pairs(log.keyed, template, names),
+        row=pl.int_range(pl.len(), dtype=pl.Int64),
     )
     sent = _only(sent, SENT_TO_PROVIDER)
     pairs = sent.group_by("endpoint", "pair").agg(pl.col("usd").sum())
@@ -43,10 +40,9 @@ def drilled(
         .head(TEMPLATES)
     )
     sent = _only(sent, pl.col("pair").is_in(dearest["pair"].to_list()))
-    found = _spent(sent, options, {"template": pl.col("pair")})["template"]
+    found = _spent(log, sent, "pair")
     chosen = _examples(sent)
-    priced = _spent(chosen, options, {"request": pl.col("request_id")})["request"]
-    usd = {row.group: row for row in priced}
+    usd = {row.group: row for row in _spent(log, chosen, "request_id")}
     samples: dict[str, list[SampleRequest]] = {}
     for row in chosen.iter_rows(named=True):
         samples.setdefault(row["pair"], []).append(_sample(row, usd))
@@ -76,13 +72,12 @@ def _endpoints_kept(whole: Spend) -> list[str]:
     return [row.group for row in whole.by.get("endpoint", ())[:ENDPOINTS]]
 
 
-def _spent(
-    requests: pl.DataFrame, options: AnalyzeOptions, groups: Mapping[str, pl.Expr]
-) -> dict[str, tuple[SpendRow, ...]]:
-    if requests.is_empty():
-        return dict.fromkeys(groups, ())
-    pricing = price_requests(requests, options.prices)
-    return spend(requests, pricing, options.cost_mode, groups=groups).by
+def _spent(log: Loaded, sent: pl.DataFrame, name: str) -> tuple[SpendRow, ...]:
+    """Return what calls cost by a column, at the prices of the whole log."""
+    if sent.is_empty():
+        return ()
+    whole = Whole(log.priced, sent["row"].to_numpy())
+    return spend_of(whole, {name: sent[name]}).by[name]
 
 
 def _examples(sent: pl.DataFrame) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from costaudit.costing.prices.conventions import TABLE, settled_by_cost
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.prices.overlay import read_overlay
 from costaudit.costing.quality import data_quality
-from costaudit.costing.spend import GROUPS, LogFacts, Whole, spend, spend_of_log
+from costaudit.costing.spend import GROUPS, LogFacts, Whole, spend_of, spend_of_log
 from costaudit.costing.spending.parts import PriceTerms
 from costaudit.costing.spending.tally import Priced
 from costaudit.costing.tariff import Tariff, tariff
@@ -115,6 +115,11 @@ class Loaded:
     def sent_usd(self) -> np.ndarray:
         """The bill of each request by its tokens and units, in float64."""
         return Traffic.logged(self.tariff).request_usd()
+
+    @property
+    def priced(self) -> Priced:
+        """The calls as they are billed."""
+        return Priced(self.keyed, self.tariff.table, self.tariff.basis)
 
     def month_usd(self, rows: np.ndarray) -> Decimal:
         """Return the monthly bill of the requests in a mask."""
@@ -223,10 +228,10 @@ def load(
         manifest.tokenizer,
         hashed=manifest.ingest.options.redact == "hash",
     )
-    priced = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
+    times = Times.of(requests)
+    priced = tariff(requests, pricing, options.cost_mode, options.prices, times.last_day)
     month = month_of(requests, quality.covered_days, options.seed)
     user = read_overlay(options.prices) if options.prices else None
-    times = Times.of(requests)
     facts = LogFacts(
         times=times,
         month=month,
@@ -328,13 +333,10 @@ SPEND_GROUPS = (*SPEND_COLUMNS, "template")
 
 def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spend:
     """Return what the log cost, by each of the named SPEND_GROUPS."""
-    found = spend(
-        log.keyed,
-        price_requests(log.keyed, options.prices),
-        options.cost_mode,
-        options.invoice_usd,
-        {name: _templates(log) if name == "template" else SPEND_COLUMNS[name] for name in names},
-    )
+    groups = {
+        name: _templates(log) if name == "template" else SPEND_COLUMNS[name] for name in names
+    }
+    found = spend_of(Whole(log.priced), groups, options.cost_mode, options.invoice_usd)
     known = log.spend
     return replace(
         found,

@@ -59,7 +59,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 def test_each_endpoint_has_its_dearest_templates_and_their_requests(log: Loaded) -> None:
     template = PromptCaches(log).facts.template
     names = tuple(f"t{n}" for n in range(int(template.max()) + 1))
-    spent = drilled(log, AnalyzeOptions(), template, names)
+    spent = drilled(log, template, names)
     tokens: dict[str, Counter[str]] = defaultdict(Counter)
     of_requests: dict[str, dict[str, int]] = defaultdict(dict)
     for call, group in zip(log.requests.iter_rows(named=True), template, strict=True):

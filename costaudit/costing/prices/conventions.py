@@ -1,5 +1,6 @@
 """Settle by the log's own costs whether the input of a table's calls includes cached tokens."""
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,7 @@ from costaudit.contracts.requests import CACHE_WRITES
 from costaudit.contracts.run_dir import column
 from costaudit.costing.cost import billed_classes, per_request_usd
 from costaudit.costing.logged import UNITS, logged_usd
-from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.prices.lookup import last_day, price_requests
 
 UNDECIDED = "undecided"  # in the convention of calls that fit both conventions
 GROUP = ("source_file", "provider", "model", "usage_convention")
@@ -46,8 +47,11 @@ def settled_by_cost(requests: pl.DataFrame, prices: Path | None) -> pl.DataFrame
     open_ = requests.with_row_index("_row").filter(is_undecided(), pl.col("source") == TABLE)
     if open_.is_empty() or open_["logged_cost"].is_null().all():
         return requests
+    day = last_day(requests)
     fits = open_.select("_row", *GROUP, logged=logged_usd(open_).cast(pl.Float64)).with_columns(
-        own=_list_usd(open_, prices), other=_list_usd(swapped(open_), prices), half=_half(open_)
+        own=_list_usd(open_, prices, day),
+        other=_list_usd(swapped(open_), prices, day),
+        half=_half(open_),
     )
     told = fits.filter(
         pl.col("logged") > 0,
@@ -76,9 +80,9 @@ def _is_inclusive() -> pl.Expr:
     return pl.col("usage_convention").str.contains("read as inclusive")
 
 
-def _list_usd(rows: pl.DataFrame, prices: Path | None) -> pl.Series:
+def _list_usd(rows: pl.DataFrame, prices: Path | None, day: date) -> pl.Series:
     """Return each request's list price; null if a part of it has no known price."""
-    pricing = price_requests(rows, prices)
+    pricing = price_requests(rows, prices, day)
     tokens = pl.Series("tokens", per_request_usd(billed_classes(rows), pricing))
     return (tokens + pricing.units().cast(pl.Float64)).fill_nan(None)
 

@@ -43,7 +43,7 @@ def price_requests(
     ).select(_KEY)
     keys, key_of = _keys(logged)
     cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
-    untimed_day = as_of or _last_day(requests)
+    untimed_day = as_of or last_day(requests)
     cells = _cells(requests, key_of, cards, untimed_day)
     untimed = set(cells[column(requests, "ts").is_null().arg_true().to_numpy()].tolist())
     note = f"requests without a time are priced as of {untimed_day}"
@@ -78,7 +78,8 @@ def _keys(logged: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
     return ordered, key[number]
 
 
-def _last_day(requests: pl.DataFrame) -> date:
+def last_day(requests: pl.DataFrame) -> date:
+    """Return the day of the last request, in UTC; without times, that of the price table."""
     last = column(requests, "ts").max()
     if isinstance(last, datetime):
         return last.astimezone(UTC).date()

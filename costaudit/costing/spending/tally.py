@@ -71,8 +71,8 @@ class Priced:
         """TOKEN_CLASSES as billed."""
         return billed_classes(self.requests)
 
-    def part(self, here: slice) -> "Priced":
-        """Return some of the calls."""
+    def part(self, here: slice | npt.NDArray[np.int64]) -> "Priced":
+        """Return some of the calls: a stretch, or rows."""
         pricing, basis = self.pricing, self.basis
         units = None if pricing.unit_usd is None else pricing.unit_usd[here]
         return Priced(
