@@ -4,6 +4,7 @@ import ast
 import re
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from babel.numbers import format_currency, format_decimal, format_percent
@@ -179,9 +180,15 @@ def test_a_sentence_with_a_foreign_word_is_not_translated_in_part(data: st.DataO
     broken = " ".join(words)
     with using(SPANISH):
         told = said(broken)
-    names = re.escape(message).replace("%%", "%")
-    names = re.sub(r"\\\{name\w*\\\}", ".*", re.sub(r"\\\{(?!name)\w+\\\}", "7", names))
-    assert told == broken or re.fullmatch(names, broken, re.DOTALL)
+    assert told == broken or any(re.fullmatch(one, broken, re.DOTALL) for one in _with_names())
+
+
+@cache
+def _with_names() -> tuple[str, ...]:
+    """Return a pattern of each message that holds what a log says: any text in these places."""
+    every = (re.escape(one).replace("%%", "%") for one in catalogue("es") if "{name" in one)
+    numbered = (re.sub(r"\\\{(?!name)\w+\\\}", "7", one) for one in every)
+    return tuple(re.sub(r"\\\{name\w*\\\}", ".*", one) for one in numbered)
 
 
 @pytest.mark.parametrize(
