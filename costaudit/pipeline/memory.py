@@ -24,7 +24,7 @@ class Need:
     prompts: bool = True
 
 
-SPEND = Need(300, prompts=False)
+SPEND = Need(300, prompts=False)  # only of people's tables; other logs are added up in parts
 SAMPLED_SWEEP = Need(900)
 PREFIX = Need(700)
 LEVERS = Need(800)
