@@ -149,6 +149,7 @@ class Counting:
     unread_usage: dict[str, tuple[int, float]] = field(default_factory=dict)
     # token class or unit with an unreadable count → calls
     unreadable_usage: dict[str, int] = field(default_factory=dict)
+    estimated: int = 0  # calls whose counts are a tokenizer's
     # unit of logged costs that is no part of a dollar, in lower case → calls
     foreign_costs: dict[str, int] = field(default_factory=dict)
     undecided: tuple[Undecided, ...] = ()

@@ -57,6 +57,7 @@ def counting(log: Log, merged: pl.DataFrame, ingest: IngestCounts, terms: PriceT
         colliding_calls=calls,
         unread_usage=ingest.unread_usage,
         unreadable_usage=ingest.unreadable_usage,
+        estimated=sum(part.estimated for part in parts),
         foreign_costs=dict(sorted(foreign.items())),
         undecided=tuple(undecided.values()),
     )
@@ -67,6 +68,7 @@ class _Counted:
     """What a part of a log adds."""
 
     kept: pl.DataFrame  # merged_into: the wanted ids that it has
+    estimated: int
     foreign: dict[str, int]
     undecided: tuple[Undecided, ...]
 
@@ -76,7 +78,9 @@ def _counted(stretch: Stretch, _: Groups, ids: pl.Series, terms: PriceTerms) -> 
     kept = requests.select(merged_into="request_id") if len(ids) else pl.DataFrame()
     if len(ids):
         kept = kept.filter(pl.col("merged_into").is_in(ids.implode()))
-    return _Counted(kept, foreign_costs(requests), tuple(_undecided(requests, terms)))
+    estimated = int((requests["usage_source"] == "estimated").sum())
+    undecided = tuple(_undecided(requests, terms))
+    return _Counted(kept, estimated, foreign_costs(requests), undecided)
 
 
 def _sum(one: Undecided, other: Undecided) -> Undecided:

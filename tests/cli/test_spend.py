@@ -37,6 +37,16 @@ def test_a_run_stands_for_its_log_and_tables_say_the_same(costaudit: Run, tmp_pa
     assert rows[0][2] == "8" and rows[0][6] == "$0.0036"
 
 
+def test_estimated_counts_are_said(costaudit: Run, tmp_path: Path) -> None:
+    made = records()
+    del made[0]["response"]["usage"], made[5]["response"]["usage"]
+    write_log(tmp_path / "log.jsonl", made)
+    said = costaudit("spend", "log.jsonl", "--quiet").out.partition("\n\n")[0].replace("\n", " ")
+    assert "Estimated by a tokenizer, as the log has no plausible counts: 2 requests." in said
+    write_log(tmp_path / "log.jsonl")
+    assert "Estimated" not in costaudit("spend", "log.jsonl", "--quiet").out
+
+
 def test_own_prices_and_an_invoice_are_taken(costaudit: Run, tmp_path: Path) -> None:
     write_log(tmp_path / "log.jsonl")
     (tmp_path / "prices.toml").write_text('[[discount]]\nprovider = "*"\nmultiplier = "0.5"\n')

@@ -108,6 +108,9 @@ def _counted(found: Counting) -> Iterator[str]:
         )
         told = tr("Counts that can't be read, and are in no figure: {names}.")
         yield told.format(names=names)
+    if found.estimated:
+        told = tr("Estimated by a tokenizer, as the log has no plausible counts: {requests}.")
+        yield told.format(requests=counted(found.estimated, "request"))
     if found.unread_usage:
         told = tr("Numbers in the usage that are not read: {names}.")
         yield told.format(names=", ".join(list(found.unread_usage)[:3]))
