@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.embed.embedders import embedder_named
-from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
+from costaudit.simulate.semantic.topics.clusters import Clusters, cluster_texts
 
 TEXTS, HELD_OUT, BATCH = 4_000, 25, 64
 LEAST = (0.65, 0.7, 0.75, 0.8, 0.85)  # similarity of two centres for one topic

@@ -30,7 +30,7 @@ def clusters(
     from costaudit.pipeline.loaded import no_texts, nothing_to_compare
     from costaudit.pipeline.semantic.section import swept
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.report.tables.semantic import cluster_tables
+    from costaudit.report.tables.topics import cluster_tables
 
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where),
@@ -48,5 +48,5 @@ def clusters(
     if log.hashed:
         raise no_texts(log)
     section = result.section
-    print_tables(cluster_tables(section), format, section.clusters)
+    print_tables(cluster_tables(section), format, section.sampled_clusters or section.clusters)
     return 0

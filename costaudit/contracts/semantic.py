@@ -133,6 +133,30 @@ class ClusterRow:
 
 
 @dataclass(frozen=True)
+class SampledCluster:
+    """Questions with the same meaning, counted on a sample of the texts."""
+
+    cluster_id: str  # stays while the central question does
+    label: str  # the central question with --show-prompts; else the most frequent terms
+    request_share: Estimate  # of eligible requests
+    cost: Money  # in the log
+    share: Estimate  # of the cost of eligible requests
+    hit_share: Estimate  # of its requests: those that repeat a question exactly
+    tightness: float  # mean similarity to the centre, in the sample
+    sampled_texts: int
+
+
+@dataclass(frozen=True)
+class SampledClusters:
+    """The dearest topics of a log, if only some of its texts were embedded."""
+
+    embedder: str
+    embedder_revision: str
+    embedded_texts: int  # of the distinct texts; drawn by their requests and cost
+    rows: tuple[SampledCluster, ...]  # in falling order of cost
+
+
+@dataclass(frozen=True)
 class CacheSize:
     """The cache's peak memory use in Redis."""
 
@@ -246,6 +270,7 @@ class SemanticSection:
     misses: Misses | None = None  # from the last judge; None: none was asked
     trials: PolicyTrials | None = None  # of other policies; None: hits can't be judged
     lacks: Lack = ""  # why similar questions were not simulated; "": they were
+    sampled_clusters: SampledClusters | None = None  # where no exact sweep is possible
 
     @property
     def chosen(self) -> SweepPoint | None:
@@ -256,6 +281,13 @@ class SemanticSection:
     def all_points(self) -> tuple[SweepPoint, ...]:
         """The points of all thresholds, followed by exact matching."""
         return self.points if self.exact is None else (*self.points, self.exact)
+
+    @property
+    def cluster_labels(self) -> dict[str, str]:
+        """The labels of all clusters by their ids, also of those that a sample shows."""
+        sampled = self.sampled_clusters.rows if self.sampled_clusters else ()
+        labels = {row.cluster_id: row.label for row in self.clusters}
+        return labels | {row.cluster_id: row.label for row in sampled}
 
 
 @dataclass(frozen=True)

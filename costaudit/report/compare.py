@@ -279,9 +279,7 @@ def _of_point(field: str) -> Callable[[Audit], Estimate | None]:
 
 
 def _clusters(audit: Audit) -> dict[str, str]:
-    return {
-        row.cluster_id: row.label for row in (audit.semantic.clusters if audit.semantic else ())
-    }
+    return audit.semantic.cluster_labels if audit.semantic else {}
 
 
 _NEAR = 0.8  # similarity of two centres, for one topic; see benchmarks/README.md

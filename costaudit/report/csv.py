@@ -100,6 +100,12 @@ def _semantic(audit: Audit) -> Iterator[Row]:
         group = f"{cluster.cluster_id} {cluster.label}"
         yield ("cluster", group, "requests", "requests", cluster.requests, None, None, "simulated")
         yield ("cluster", group, "cost", "usd", cluster.cost_usd, None, None, "simulated")
+    for sampled in semantic.sampled_clusters.rows if semantic.sampled_clusters else ():
+        group = f"{sampled.cluster_id} {sampled.label}"
+        for name in ("request_share", "share", "hit_share"):
+            one: Estimate = getattr(sampled, name)
+            yield ("cluster", group, name, "share", one.value, one.low, one.high, one.grade)
+        yield _money("cluster", group, "cost", sampled.cost)
 
 
 def _rates(section: str, group: str, row: SweepPoint | ScopeRow | VariantRow) -> Iterator[Row]:

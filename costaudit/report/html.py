@@ -29,6 +29,7 @@ from costaudit.report.tables.policies import POLICIES, policy_how
 from costaudit.report.tables.route import route_tables
 from costaudit.report.tables.semantic import misses_line
 from costaudit.report.tables.table import heading
+from costaudit.report.tables.topics import sampled_clusters_line
 
 _BREAK = re.compile("(‹[^›]*›)")
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
@@ -185,6 +186,7 @@ def _environment() -> Environment:
         "tr": tr,
         "heading": heading,
         "misses_line": misses_line,
+        "sampled_clusters_line": sampled_clusters_line,
         "policy_name": POLICIES.__getitem__,
         "policy_how": policy_how,
     }

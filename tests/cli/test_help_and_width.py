@@ -15,9 +15,10 @@ from costaudit.cli.analyze import Asked, analyze
 from costaudit.cli.examples import EXAMPLES
 from costaudit.cli.main import app
 from costaudit.contracts.audit import audit_schema, encode_audit, write_audit
-from costaudit.report.tables.semantic import cluster_tables, sweep_tables
+from costaudit.report.tables.semantic import sweep_tables
 from costaudit.report.tables.spend import spend_tables
 from costaudit.report.tables.table import Screen, Table, render_tables
+from costaudit.report.tables.topics import cluster_tables
 from tests.cli.conftest import write_log
 from tests.conftest import Said
 from tests.report.hostile_audit import hostile_audit

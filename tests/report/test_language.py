@@ -37,9 +37,10 @@ from costaudit.report.markdown import MarkdownReporter
 from costaudit.report.tables.levers import lever_tables
 from costaudit.report.tables.prefix import prefix_tables
 from costaudit.report.tables.replay import replay_tables
-from costaudit.report.tables.semantic import claims_table, cluster_tables, sweep_tables
+from costaudit.report.tables.semantic import claims_table, sweep_tables
 from costaudit.report.tables.spend import spend_line, spend_tables
 from costaudit.report.tables.table import Screen, Table, render_tables
+from costaudit.report.tables.topics import cluster_tables
 from costaudit.report.terminal import TerminalReporter
 from tests.report.messages import composed_titles, messages
 from tests.report.sample_audit import AUDIT, NO_PROMPTS

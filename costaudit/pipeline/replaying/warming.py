@@ -14,7 +14,7 @@ from costaudit.replay.warm import WarmAnswer, WarmCluster, answers_worth_having
 from costaudit.replay.warming.places import Admitted, admitted, foreign
 from costaudit.replay.warming.target import Checked, Filled
 from costaudit.replay.warming.targets import target_at
-from costaudit.simulate.semantic.clusters import cluster_texts
+from costaudit.simulate.semantic.topics.clusters import cluster_texts
 
 _TOPICS = 50  # most expensive topics that are considered
 

@@ -17,11 +17,12 @@ from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, named, seconds_per_token
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.memory import free_bytes
-from costaudit.pipeline.semantic.effort import effort_of
+from costaudit.pipeline.semantic.effort import effort_of, topic_texts
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import exact_result
 from costaudit.pipeline.semantic.keyed_run import Keyed
 from costaudit.pipeline.semantic.sampled import sampled_sweep
+from costaudit.pipeline.semantic.topics import with_topics
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.sample import LEAST_TEXTS
@@ -66,7 +67,10 @@ def within_budget(
     why = _why(found, sampled if isinstance(sampled, SampledSweep) else None)
     if found.affordable < LEAST_TEXTS and options.deadline_s is not None and not bounded:
         why += " A sample takes longer than --budget leaves for it."
-    return exact_result(log, options, progress, why, keyed, found.lacks)
+    result = exact_result(log, options, progress, why, keyed, found.lacks)
+    if result is None or found.affordable < LEAST_TEXTS:
+        return result
+    return with_topics(result, log, options, keyed.stream, topic_texts(found.affordable), progress)
 
 
 def too_large(stream: Stream, options: AnalyzeOptions) -> str | None:

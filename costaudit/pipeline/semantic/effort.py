@@ -13,6 +13,7 @@ from costaudit.simulate.semantic.stream import Stream
 
 _TRIED = 24_576  # texts that show how long all take, beyond what the first _FEW of them take
 _FEW = 8_192
+_TOPIC_TEXTS = 2_400  # half of these are as many as are linked when topics are found
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,16 @@ class Effort:
         """Return how long a sample of so many texts takes."""
         near = core_size(sample) * self.together
         each = self.read_s + self.listed_s * min(1.0, near) + self.pair_s * near
-        return self.embed_s * sample + self.texts * each
+        return self.embed_s * (sample + topic_texts(sample)) + self.texts * each
 
     def affordable(self, seconds: float, most: int) -> int:
         """Return how many texts, at most `most`, can be sampled in a time."""
         return bisect_right(range(1, most + 1), seconds, key=self.seconds)
+
+
+def topic_texts(sample: int) -> int:
+    """Return how many texts are embedded for topics, beside a sample."""
+    return min(_TOPIC_TEXTS, sample // 2)
 
 
 def effort_of(stream: Stream, embed_s: float, most: int) -> Effort:

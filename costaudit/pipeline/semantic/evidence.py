@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from costaudit.answers.evidence import evidence, typical_pairs, worst_pairs
 from costaudit.answers.rates import Rated
@@ -13,6 +14,7 @@ from costaudit.contracts.semantic import ClusterCentres, ClusterRow, PairEvidenc
 from costaudit.costing.cost import plain
 from costaudit.pipeline.semantic.keyed_run import CacheHits
 from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.simulate.semantic.topics.clusters import Clusters
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def _evidence(
 
 
 TOP = 25
-_SMALLEST = 5  # requests; smaller groups might identify a person and are left out
+SMALLEST = 5  # requests; smaller groups might identify a person and are left out
 _PAIRS = 2  # of each kind
 _NAME_CHARS = 80  # of a topic's central question
 
@@ -74,17 +76,17 @@ def clustered(
     """
     clusters, own = run.topics, run.topic
     sizes = np.bincount(own[own >= 0], minlength=len(clusters.ids))
-    largest = [number for number in range(len(clusters.ids)) if sizes[number] >= _SMALLEST]
+    largest = [number for number in range(len(clusters.ids)) if sizes[number] >= SMALLEST]
     rows = tuple(_row(run, rated, chosen, number) for number in largest[:top])
     spec = run.embedder.spec
     return rows, ClusterCentres(spec.name, spec.revision, clusters.ids, clusters.centres)
 
 
-def _named(run: SemanticRun, number: int) -> str:
+def topic_name(clusters: Clusters, number: int, texts: pl.Series, *, show_prompts: bool) -> str:
     """Return a topic's central question if prompts may be shown, else its terms."""
-    if not run.options.show_prompts:
-        return run.topics.labels[number]
-    question = " ".join(run.stream.texts["text"][int(run.topics.medoid[number])].split())
+    if not show_prompts:
+        return clusters.labels[number]
+    question = " ".join(texts[int(clusters.medoid[number])].split())
     return question if len(question) <= _NAME_CHARS else f"{question[: _NAME_CHARS - 1]}…"
 
 
@@ -103,7 +105,12 @@ def _row(run: SemanticRun, rated: Rated, chosen: int, number: int) -> ClusterRow
     spent = run.log.usd_of(members)
     return ClusterRow(
         cluster_id=clusters.ids[number],
-        label=_named(run, number),
+        label=topic_name(
+            clusters,
+            number,
+            run.stream.texts["text"],
+            show_prompts=run.options.show_prompts,
+        ),
         requests=int(members.sum()),
         distinct_texts=int((clusters.cluster == number).sum()),
         cost_usd=plain(spent),

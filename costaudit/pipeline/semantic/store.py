@@ -51,8 +51,8 @@ def centres_of(path: Path, section: SemanticSection | None) -> ClusterCentres | 
         frame = pl.read_parquet(run.centres_path)
     except (pl.exceptions.PolarsError, OSError, RunDirError):
         return None
-    named = {row.cluster_id for row in (section.clusters if section else ())}
-    if frame.is_empty() or not named <= set(frame["cluster_id"]):
+    named = section.cluster_labels if section else {}
+    if frame.is_empty() or not named.keys() <= set(frame["cluster_id"]):
         return None
     vectors = frame["vector"].to_numpy().astype(np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -30,7 +30,6 @@ from costaudit.pipeline.semantic.keyed_run import Keyed, KeyedRun, mean_length
 from costaudit.pipeline.semantic.store import misses_of
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
-from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
 from costaudit.simulate.semantic.division import HERE, Division, Search
 from costaudit.simulate.semantic.inverted_file import (
     Cells,
@@ -42,6 +41,7 @@ from costaudit.simulate.semantic.pairs import Bounds, upper_bounds
 from costaudit.simulate.semantic.stream import Stream, largest_pool
 from costaudit.simulate.semantic.sweep import Decisions, approximation_errors, sweep
 from costaudit.simulate.semantic.thresholds import parse_thresholds
+from costaudit.simulate.semantic.topics.clusters import Clusters, cluster_texts
 
 _LOWEST = 0.7  # similarity from which most sweeps need pairs
 
@@ -99,10 +99,7 @@ class SemanticRun(KeyedRun):
     @cached_property
     def topics(self) -> Clusters:
         """Return the topics of the texts, in falling order of cost."""
-        usd = np.nan_to_num(per_request_usd(self.log.tariff.classes, self.log.tariff.billed))
-        text = self.stream.text[self.eligible]
-        by_text = np.bincount(text, usd[self.eligible], len(self.stream.texts))
-        return cluster_texts(self.texts, self.vectors, by_text)
+        return cluster_texts(self.texts, self.vectors, usd_by_text(self.log, self.stream))
 
     @cached_property
     def topic(self) -> np.ndarray:
@@ -249,6 +246,13 @@ class SemanticRun(KeyedRun):
             self.log.blocks, on="block_id"
         )
         return mean_bytes(self.stream.texts["text"]), mean_bytes(answers["text"])
+
+
+def usd_by_text(log: Loaded, stream: Stream) -> np.ndarray:
+    """Return what the requests for each text of a stream cost; float64 (texts,)."""
+    usd = np.nan_to_num(per_request_usd(log.tariff.classes, log.tariff.billed))
+    eligible = stream.text >= 0
+    return np.bincount(stream.text[eligible], usd[eligible], len(stream.texts))
 
 
 def _with_verdicts(told: Misses | None) -> Missed:

@@ -1,4 +1,4 @@
-"""The sweep, its lifetimes, clusters, sampled estimate and promises, as tables."""
+"""The sweep, its lifetimes, sampled estimate and promises, as tables."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -219,36 +219,6 @@ def curve_table(rows: Sequence[EmbedderRow]) -> Table:
         note="mean: the area under the curve, up to the share of requests that all embedders "
         "reach; widest: the share that hits at the loosest similarity tried.",
     )
-
-
-def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
-    """Return the questions that people repeat, the dearest topics first."""
-    return (
-        Table(
-            "Topics by money",
-            ("topic", "terms", "calls", "wordings", "cost", "share", "hits", "cohesion",
-             "answers", "TTL"),
-            tuple(
-                (
-                    row.cluster_id,
-                    row.label,
-                    count(row.requests),
-                    count(row.distinct_texts),
-                    usd(row.cost_usd),
-                    share(row.share),
-                    share(row.hit_share),
-                    similarity(row.tightness),
-                    "" if row.answer_similarity_p50 is None
-                    else similarity(row.answer_similarity_p50),
-                    tr("no limit found") if row.ttl_s is None else seconds(row.ttl_s),
-                )
-                for row in section.clusters
-            ),
-            left=(0, 1),
-            note="cost is over the log's period; hits at the recommended point; answers: median "
-            "similarity of the answers on both sides of its hits.",
-        ),
-    )  # fmt: skip
 
 
 def _thresholds(section: SemanticSection) -> Table:

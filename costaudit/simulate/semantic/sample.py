@@ -228,9 +228,15 @@ def _ratio(
     independent = count if not error else min(count, ratio * (1 - ratio) / error)
     independent = max(independent, 1.0) / max(1 - core.drawn_share, 1e-9)
     z = float(t.ppf((1 + _CONFIDENCE) / 2, max(1, count - 1)))
-    middle = (ratio + z * z / (2 * independent)) / (1 + z * z / independent)
-    half = z * np.sqrt(ratio * (1 - ratio) / independent + (z / (2 * independent)) ** 2)
-    half /= 1 + z * z / independent
+    low, high = wilson(ratio, independent, z)
     doubt = z * _DOUBT * abs(float(corrected.sum())) / total
-    below, above = ratio - (middle - half), middle + half - ratio
-    return ratio, ratio - float(np.hypot(below, doubt)), ratio + float(np.hypot(above, doubt))
+    below, above = float(np.hypot(ratio - low, doubt)), float(np.hypot(high - ratio, doubt))
+    return ratio, ratio - below, ratio + above
+
+
+def wilson(share: float, draws: float, z: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share of so many independent draws, `z` errors wide."""
+    middle = (share + z * z / (2 * draws)) / (1 + z * z / draws)
+    half = z * np.sqrt(share * (1 - share) / draws + (z / (2 * draws)) ** 2)
+    half /= 1 + z * z / draws
+    return float(middle - half), float(middle + half)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.simulate.semantic.clusters import cluster_texts
+from costaudit.simulate.semantic.topics.clusters import cluster_texts
 from tests.simulate.semantic.banking import embedded, questions
 
 

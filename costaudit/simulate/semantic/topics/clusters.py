@@ -48,6 +48,10 @@ class Clusters:
     medoid: np.ndarray  # int32 (k,), the text nearest to the centre
     centres: np.ndarray  # float32 (k, d), the mean of its texts' vectors, of length 1
 
+    def nearest(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the topic with the nearest centre of each vector; float32 (n, d), int64 (n,)."""
+        return _nearest(vectors, self.centres)[0]
+
 
 def cluster_texts(texts: pl.DataFrame, vectors: np.ndarray, usd: np.ndarray) -> Clusters:
     """Group texts (text_id, text) by their vectors, unit rows, float32 (m, d).
