@@ -54,8 +54,8 @@ class Latencies:
 class QuantileCells:
     """Where the quantiles of groups are, by the requests of each cell in all parts."""
 
-    def __init__(self, counts: Iterable[pl.DataFrame], groups: int) -> None:
-        table = pl.concat(counts).group_by("cell").agg(pl.col("requests").sum()).sort("cell")
+    def __init__(self, counts: pl.DataFrame, groups: int) -> None:
+        table = counts.sort("cell")
         self._groups = groups
         cell, requests = table["cell"].to_numpy(), table["requests"].to_numpy()
         until = np.cumsum(requests)

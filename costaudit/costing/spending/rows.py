@@ -17,7 +17,7 @@ from costaudit.costing.groups.latency import Ints, Latencies, QuantileCells, Qua
 from costaudit.costing.groups.ranks import FEWEST, RANKED, first_rank, ranks
 from costaudit.costing.logged import bills
 from costaudit.costing.months.month import Month
-from costaudit.costing.spending.tally import HOUR, PER_USD, Groups, Log, Stretch, Tally
+from costaudit.costing.spending.tally import HOUR, PER_USD, Groups, Log, Running, Stretch, Tally
 
 TOP = 200  # rows per breakdown; all others are one row
 _HAVE_MONTHS = ("endpoint", "tenant", "model")
@@ -188,17 +188,21 @@ class Details:
         self._quantiles: dict[str, Quantiles] = {}
         if least is None and not any(one.has_month for one in every.values()):
             return
-        parts = list(log.map(partial(_rest, every=every, least=least), groups))
+        latencies = {name: Running("cell") for name in every}
+        hours = {name: Running("group", "hour") for name, one in every.items() if one.has_month}
+        for part in log.map(partial(_rest, every=every, least=least), groups):
+            for name, table in part.latencies.items():
+                latencies[name].add(table)
+            for name, table in part.hours.items():
+                hours[name].add(table)
         self._hours = {
-            name: pl.concat(part.hours[name] for part in parts)
-            .group_by("group", "hour").agg(pl.col("parts").sum()).sort("group", "hour")
-            .with_columns(usd=pl.col("parts") / PER_USD)
-            for name, one in every.items() if one.has_month
-        }  # fmt: skip
+            name: one.sum().sort("group", "hour").with_columns(usd=pl.col("parts") / PER_USD)
+            for name, one in hours.items()
+        }
         if least is None:
             return
         cells = {
-            name: QuantileCells((part.latencies[name] for part in parts), len(one.names))
+            name: QuantileCells(latencies[name].sum(), len(one.names))
             for name, one in every.items()
         }
         wanted = {name: one.wanted for name, one in cells.items()}

@@ -3,8 +3,8 @@
 Tokens and dollars are added as integers and decimals, so that the parts of a log may be any.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -170,7 +170,7 @@ class Tally:
     ) -> Iterator[tuple[tuple[str, ...], Sum, int]]:
         """Yield the group, the sum and the failed calls of each group and kind, in order."""
         ordered = _added([table], (*names, "kind")).sort(*names, "kind")
-        for row in ordered.iter_rows():
+        for row in ordered.select(*names, "kind", *SUMMED).iter_rows():
             kind, requests, *tokens, logged, units, failed = row[len(names) :]
             one = Sum(self.kinds[kind], requests, tuple(tokens), logged, units)
             yield row[: len(names)], one, failed
@@ -260,32 +260,36 @@ def _calls(sent: pl.DataFrame, **keys: str) -> pl.DataFrame:
     )
 
 
-def _added(tables: list[pl.DataFrame], keys: tuple[str, ...]) -> pl.DataFrame:
-    """Add up tables of SUMMED; decimals, which are slow, only if any is not 0."""
+def _added(tables: list[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
+    """Add up tables by keys; decimals, which are slow, only if any is not 0."""
     every = pl.concat(tables) if len(tables) > 1 else tables[0]
+    values = [name for name in every.columns if name not in keys]
     zero = [
-        name for name in ("logged", "units") if not every.select((pl.col(name) != 0).any()).item()
+        name
+        for name in values
+        if every.schema[name] == USD and not every.select((pl.col(name) != 0).any()).item()
     ]
-    summed = every.group_by(keys).agg(pl.col(name).sum() for name in SUMMED if name not in zero)
-    none = [pl.lit(0, USD).alias(name) for name in zero]
-    return summed.with_columns(none).select(*keys, *SUMMED)
+    summed = every.group_by(keys).agg(pl.col(name).sum() for name in values if name not in zero)
+    return summed.with_columns(pl.lit(0, USD).alias(name) for name in zero).select(*keys, *values)
 
 
-@dataclass
-class _Tables:
-    """Tables of one grouping, added up as they come."""
+class Running:
+    """The sum of tables by keys, added up as they come; their texts may be enumerations."""
 
-    keys: tuple[str, ...]
-    waiting: list[pl.DataFrame] = field(default_factory=list)
+    def __init__(self, *keys: str) -> None:
+        self._keys = keys
+        self._waiting: list[pl.DataFrame] = []
 
     def add(self, table: pl.DataFrame) -> None:
+        """Add a table, whose other columns are numbers."""
         texts = pl.selectors.by_dtype(pl.Enum, pl.Categorical)
-        self.waiting.append(table.with_columns(texts.cast(pl.String)))
-        if len(self.waiting) > _MOST_PARTS:
-            self.waiting = [_added(self.waiting, self.keys)]
+        self._waiting.append(table.with_columns(texts.cast(pl.String)))
+        if len(self._waiting) > _MOST_PARTS:
+            self._waiting = [self.sum()]
 
     def sum(self) -> pl.DataFrame:
-        return _added(self.waiting, self.keys)
+        """Return the sum so far, of one table or more."""
+        return _added(self._waiting, self._keys)
 
 
 def together(tallies: Iterable[Tally]) -> Tally:
@@ -314,8 +318,8 @@ class _Total:
         self._ratios: dict[Place, float] = {}
         self._faults: dict[Place, str] = {}
         self._kinds: dict[tuple[Place | None, bool, bool], int] = {}
-        self._cells = _Tables((*_CELL, "kind"))
-        self._by = {name: _Tables(("group", "kind")) for name in first.by}
+        self._cells = Running(*_CELL, "kind")
+        self._by = {name: Running("group", "kind") for name in first.by}
         self._told: list[Tally] = []
         self.add(first)
 
