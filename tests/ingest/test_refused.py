@@ -27,6 +27,10 @@ def failed(output: int, **wrapper: Any) -> dict[str, Any]:
         (failed(0, status_code=500), 1000),
         (failed(0, status="timeout"), 1000),
         (failed(0), 1000),
+        (failed(0, status_code=400, error={"code": "content_filter"}), 1000),  # it was read
+        (failed(0, status_code=400, error="too long", provider="azure"), 1000),  # perhaps billed
+        (failed(0, status_code=429, provider="azure"), 0),
+        (failed(0, error={"type": "rate_limit_error"}, provider="azure"), 0),
     ],
 )
 def test_a_refused_call_has_no_tokens(

@@ -7,11 +7,14 @@ from msgspec.structs import replace
 from costaudit.ingest.calls.call import Call
 
 LATE = (408, 499)  # the answer was under way, so that its input may be billed
-REFUSALS = re.compile(
-    r"throttl|rate_?limit|quota|too_?many_?requests|validation|invalid_?request|authenti"
-    r"|access_?denied|permission|not_?found|overloaded|too_?large",
+TURNED_AWAY = (401, 403, 404, 429)  # before the prompt was read
+_TURNED_AWAY = re.compile(
+    r"throttl|rate_?limit|quota|too_?many_?requests|authenti|access_?denied|permission|not_?found"
+    r"|overloaded",
     re.IGNORECASE,
 )
+_INVALID = re.compile(r"validation|invalid_?request|too_?large", re.IGNORECASE)
+_FILTERED = re.compile(r"content_?(?:filter|policy)|responsible_?ai", re.IGNORECASE)
 
 
 def drop_refused(call: Call) -> None:
@@ -31,5 +34,14 @@ def drop_refused(call: Call) -> None:
 
 
 def _is_refusal(call: Call) -> bool:
-    status = call.http_status or 0
-    return (400 <= status < 500 and status not in LATE) or bool(REFUSALS.search(call.error or ""))
+    """Return whether a provider bills nothing for a failed call.
+
+    A prompt that a content filter stopped was read, and Azure may bill any that it read, also one
+    that is too long (learn.microsoft.com, "HTTP error response code and billing status").
+    """
+    status, error = call.http_status or 0, call.error or ""
+    if status in TURNED_AWAY or _TURNED_AWAY.search(error):
+        return True
+    if call.provider == "azure" or _FILTERED.search(error):
+        return False
+    return (400 <= status < 500 and status not in LATE) or bool(_INVALID.search(error))
