@@ -139,10 +139,10 @@ class Pricing:
             for place in np.flatnonzero(requests).tolist()
         ]
 
-    def of(self, rows: NDArray[np.int64]) -> "Pricing":
+    def of(self, rows: NDArray[np.int64] | slice) -> "Pricing":
         """Return the pricing of some requests, by their row numbers."""
-        units = None if self.unit_usd is None else self.unit_usd.gather(rows)
-        return replace(self, rate_ids=self.rate_ids.gather(rows), unit_usd=units)
+        units = None if self.unit_usd is None else self.unit_usd[rows]
+        return replace(self, rate_ids=self.rate_ids[rows], unit_usd=units)
 
     def units(self) -> pl.Series:
         """Return the cost of each request's billed units, aligned; null where it is not known."""

@@ -185,6 +185,7 @@ NO_CACHE_DETAIL = "without cache detail"  # end of a convention whose counts lac
 READS_COUNTED = COUNTED & ~pl.col("usage_convention").fill_null("").str.ends_with(NO_CACHE_DETAIL)
 IN_BATCH = pl.col("is_batch").fill_null(False)
 TS_S = pl.col("ts").dt.epoch("us").cast(pl.Float64) / 1e6  # seconds since 1970; null without time
+HOUR = pl.col("ts").dt.epoch("us") // 3_600_000_000  # hours since 1970, UTC; null without time
 ANSWERED = (pl.col("status") == "ok") & SENT_TO_PROVIDER
 INPUT_TOKENS = pl.sum_horizontal(INPUT_CLASSES)  # a missing class counts as nothing
 BILLED_TOKENS = pl.sum_horizontal(TOKEN_CLASSES)

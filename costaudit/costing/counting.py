@@ -11,6 +11,7 @@ import polars as pl
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.manifest import IngestCounts
 from costaudit.contracts.requests import SENT_TO_PROVIDER
+from costaudit.contracts.run_dir import column
 from costaudit.contracts.spend import Counting, Spend, Undecided
 from costaudit.costing.cost import billed_classes, cost, plain
 from costaudit.costing.logged import basis, foreign_costs
@@ -78,7 +79,7 @@ def _counted(stretch: Stretch, _: Groups, ids: pl.Series, terms: PriceTerms) -> 
     kept = requests.select(merged_into="request_id") if len(ids) else pl.DataFrame()
     if len(ids):
         kept = kept.filter(pl.col("merged_into").is_in(ids.implode()))
-    estimated = int((requests["usage_source"] == "estimated").sum())
+    estimated = int((column(requests, "usage_source") == "estimated").sum())
     undecided = tuple(_undecided(requests, terms))
     return _Counted(kept, estimated, foreign_costs(requests), undecided)
 

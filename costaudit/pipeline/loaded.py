@@ -13,7 +13,7 @@ import polars as pl
 from costaudit.contracts.audit import TOTALS_HINT, DataQuality, only_totals
 from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.requests import BLOCKS, SKIPS, in_order
+from costaudit.contracts.requests import SKIPS, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable, lean
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
@@ -39,7 +39,6 @@ from costaudit.pipeline.narrow import (
     HAS_ANSWER,
     HAS_PROMPT,
     read_tables,
-    read_without_prompts,
 )
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -140,7 +139,7 @@ def ingested(
     """Ingest logs into a run directory and load it; a run that is its own input is only loaded."""
     made(inputs, run, options, progress)
     say_need(need, run, progress)
-    return load(run, options, prompts=need.prompts)
+    return load(run, options)
 
 
 def made(inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress) -> None:
@@ -199,16 +198,10 @@ def nothing_left(manifest: Manifest, skips: pl.DataFrame) -> CostauditError:
     )
 
 
-def load(
-    run: RunDir, options: AnalyzeOptions, where: Sequence[str] = (), *, prompts: bool = True
-) -> Loaded:
-    """Read and price a run directory, or the part of it that meets conditions on REQUESTS.
-
-    Without `prompts`, the columns `segments` and `answer_id` are left out, and BLOCKS is empty.
-    """
+def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loaded:
+    """Read and price a run directory, or the part of it that meets conditions on REQUESTS."""
     manifest, skips = run.manifest(), run.skips()
-    prompts = prompts or has_tables(manifest)  # `settled_by_cost` looks at them
-    requests, blocks = read_tables(run) if prompts else (read_without_prompts(run), _NO_BLOCKS)
+    requests, blocks = read_tables(run)
     requests = in_order(requests)
     if where:
         requests, others = parted(requests, where)
@@ -258,9 +251,6 @@ def load(
 def has_tables(manifest: Manifest) -> bool:
     """Return whether some of the log was a table, whose conventions its own costs may settle."""
     return any(each.source in (TABLE, "mixed") for each in manifest.inputs)
-
-
-_NO_BLOCKS = pl.DataFrame(schema=BLOCKS)
 
 
 def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -15,16 +15,14 @@ _FIXED_BYTES = 300e6  # of the libraries, of which most is needed by a log of an
 
 @dataclass(frozen=True)
 class Need:
-    """What an analysis reads, and its memory per call: measured on short calls, see docs/scale.md.
+    """The memory of an analysis per call: measured on short calls, see docs/scale.md.
 
     Vectors of texts are not included: `say_comparison` says what they need, where all are compared.
     """
 
     bytes_per_call: int
-    prompts: bool = True
 
 
-SPEND = Need(300, prompts=False)  # only of people's tables; other logs are added up in parts
 SAMPLED_SWEEP = Need(900)
 PREFIX = Need(700)
 LEVERS = Need(800)

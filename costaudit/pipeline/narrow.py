@@ -68,25 +68,6 @@ def read_tables(run: RunDir, at_once: int = _AT_ONCE) -> tuple[pl.DataFrame, pl.
     return requests.select(*REQUESTS.names(), HAS_PROMPT, HAS_ANSWER), blocks
 
 
-def read_without_prompts(run: RunDir, at_once: int = _AT_ONCE) -> pl.DataFrame:
-    """Read REQUESTS, with HAS_PROMPT and HAS_ANSWER, but without the columns that name blocks."""
-    requests = run.requests(without=_NAMES_BLOCKS)  # first, because it checks the table
-    blocks = run.blocks(without=("kind", "chars", "tokens"))
-    has_text = np.append(blocks["text"].is_not_null().to_numpy(), False)
-    known = Rows(blocks["block_id"])
-    del blocks
-    has_prompt, has_answer = [np.empty(0, np.bool_)], [np.empty(0, np.bool_)]
-    for part in run.request_slices(_NAMES_BLOCKS, at_once):
-        layout = Layout(sizes_of(part["segments"]), known)
-        layout.add(0, part["segments"])
-        has_prompt.append(any_in(has_text[layout.block], layout.offsets))
-        has_answer.append(has_text[known.of(part["answer_id"].fill_null(""))])
-    return requests.with_columns(
-        pl.Series(HAS_PROMPT, np.concatenate(has_prompt)),
-        pl.Series(HAS_ANSWER, np.concatenate(has_answer)),
-    )
-
-
 def with_keys(
     keys: pl.Series, requests: pl.DataFrame, blocks: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -27,14 +27,13 @@ from costaudit.pipeline.loaded import (
     nothing_left,
     spent_by,
 )
-from costaudit.pipeline.memory import SPEND, say_need
+from costaudit.pipeline.memory import PREFIX, say_need
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 
 R = TypeVar("R")
 ROWS = 1 << 18  # calls that a worker reads at once
-_OF_TIMES = ("ts", "served_by")
-_OF_COSTS = ("logged_cost",)
+_FIRST_LOOK = ("ts", "served_by", "logged_cost")
 _COLUMNS = (
     "request_id", "ts", "provider", "model", "service_tier", "is_batch", "region", "endpoint",
     "tenant", "user", "conversation", "session", "agent", "skill", "branch", "cache_options",
@@ -100,8 +99,8 @@ def spend_of_run(
     made(inputs, run, options, progress)
     manifest = run.manifest()
     if has_tables(manifest):
-        say_need(SPEND, run, progress)
-        log = load(run, options, prompts=False)
+        say_need(PREFIX, run, progress)  # all is loaded there, too
+        log = load(run, options)
         return log.spend if by is None else spent_by(log, options, by), log.month.facts
     calls = run.request_count()
     if not calls:
@@ -110,9 +109,10 @@ def spend_of_run(
     with closing(engine_named(options.ingest.engine, options.ingest.workers)) as engine:
         every = StoredLog(run, engine, calls, PriceTerms(user, options.cost_mode), progress, rows)
         progress.start("price", None, "parts")
-        times = Times.together(replace(every, columns=_OF_TIMES).map(_times, {}))
+        looks = list(replace(every, columns=_FIRST_LOOK).map(_first_look, {}))
+        times = Times.together(one for one, _ in looks)
         terms = replace(every.terms, as_of=times.last_day)
-        if any(replace(every, columns=_OF_COSTS).map(_has_costs, {})):
+        if any(has_costs for _, has_costs in looks):
             terms = with_verdict(replace(every, terms=terms), terms)
         month = times.month(covered_days(times.first, times.last), options.seed)
         facts = LogFacts(
@@ -131,9 +131,7 @@ def spend_of_run(
     return found, month.facts
 
 
-def _times(stretch: Stretch, _: Groups) -> Times:
-    return Times.of(stretch.requests)
-
-
-def _has_costs(stretch: Stretch, _: Groups) -> bool:
-    return not column(stretch.requests, "logged_cost").is_null().all()
+def _first_look(stretch: Stretch, _: Groups) -> tuple[Times, bool]:
+    """Return when calls were made, and whether any has a logged cost."""
+    has_costs = not column(stretch.requests, "logged_cost").is_null().all()
+    return Times.of(stretch.requests), has_costs

@@ -18,7 +18,6 @@ from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import ingested
 from costaudit.pipeline.memory import (
     ANALYZE,
-    SPEND,
     Comparison,
     Need,
     free_bytes,
@@ -132,10 +131,6 @@ def test_free_memory_is_less_than_all_memory() -> None:
         return
     total = int(meminfo.read_text().split("MemTotal:")[1].split()[0]) * 1024
     assert free is not None and 0 < free <= total
-
-
-def test_spend_reads_no_prompts() -> None:
-    assert not SPEND.prompts and SPEND.bytes_per_call < ANALYZE.bytes_per_call
 
 
 def test_columns_with_one_value_take_no_memory_after_an_audit(tmp_path: Path) -> None:

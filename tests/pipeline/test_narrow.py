@@ -100,7 +100,5 @@ def test_texts_are_known_with_and_without_prompts(run: RunDir) -> None:
         ],
         narrow.HAS_ANSWER: [one in texts for one in answers],
     }
-    bare = narrow.read_without_prompts(run, 10)
-    for found in (narrow.read_tables(run, 10)[0], bare):
-        assert {name: found[name].to_list() for name in expected} == expected
-    assert "segments" not in bare.columns and "answer_id" not in bare.columns
+    found = narrow.read_tables(run, 10)[0]
+    assert {name: found[name].to_list() for name in expected} == expected

@@ -33,7 +33,7 @@ def options(engine: str = "local", workers: int = 1) -> AnalyzeOptions:
 @pytest.mark.parametrize("log", SAMPLES, ids=lambda path: path.name)
 def test_parts_of_a_sample_cost_what_its_tables_do(log: Path, tmp_path: Path) -> None:
     run = made(log, tmp_path / "run")
-    whole = load(run, options(), prompts=False)
+    whole = load(run, options())
     for rows in (1_000, 1 << 18):
         found, month = spend_of_run([str(run.path)], run, options(), SilentProgress(), rows=rows)
         assert found == whole.spend
@@ -41,6 +41,13 @@ def test_parts_of_a_sample_cost_what_its_tables_do(log: Path, tmp_path: Path) ->
     by = ("user", "provider", "session", "agent")
     found, _ = spend_of_run([str(run.path)], run, options(), SilentProgress(), by, rows=1_000)
     assert found == spent_by(whole, options(), by)
+
+
+def test_spend_reads_no_prompts(tmp_path: Path) -> None:
+    run = made(SAMPLES[0], tmp_path / "run")
+    whole = spend_of_run([str(run.path)], run, options(), SilentProgress())
+    run.blocks_path.write_bytes(b"no table")
+    assert spend_of_run([str(run.path)], run, options(), SilentProgress()) == whole
 
 
 @pytest.mark.parametrize(("engine", "workers"), [("pool", 2), ("ray", 2)])

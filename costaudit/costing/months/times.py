@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.requests import SENT_TO_PROVIDER
+from costaudit.contracts.requests import HOUR, SENT_TO_PROVIDER
 from costaudit.costing.months.calendar import HOUR_S, Floats
 from costaudit.costing.months.month import Month, month_at
 from costaudit.costing.months.partial_days import PartialDays, partial_days
@@ -26,7 +26,7 @@ class Times:
     def of(cls, requests: pl.DataFrame) -> "Times":
         """Return the times of REQUESTS; only `ts` and `served_by` are needed."""
         calls = requests.select(
-            "ts", hour=pl.col("ts").dt.epoch("us") // (HOUR_S * 1_000_000),
+            "ts", hour=HOUR,
             sent=SENT_TO_PROVIDER.cast(pl.Int64),
         )  # fmt: skip
         first, last = calls.select(pl.col("ts").min(), last=pl.col("ts").max()).row(0)
@@ -45,11 +45,6 @@ class Times:
             max((one.last for one in every if one.last), default=None),
             hours.group_by("hour").agg(pl.all().sum()).sort("hour", nulls_last=True),
         )
-
-    @property
-    def requests(self) -> int:
-        """Return the number of calls."""
-        return int(self.hours["requests"].sum())
 
     @property
     def last_day(self) -> date | None:

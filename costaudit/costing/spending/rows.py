@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.grades import Money, micro_usd
-from costaudit.contracts.requests import SENT_TO_PROVIDER
+from costaudit.contracts.requests import HOUR, SENT_TO_PROVIDER
 from costaudit.contracts.run_dir import column
 from costaudit.contracts.spend import CostBreakdown
 from costaudit.costing.cost import added
@@ -17,7 +17,7 @@ from costaudit.costing.groups.latency import Ints, Latencies, QuantileCells, Qua
 from costaudit.costing.groups.ranks import FEWEST, RANKED, first_rank, ranks
 from costaudit.costing.logged import bills
 from costaudit.costing.months.month import Month
-from costaudit.costing.spending.tally import HOUR, PER_USD, Groups, Log, Running, Stretch, Tally
+from costaudit.costing.spending.tally import PER_USD, Groups, Log, Running, Stretch, Tally
 
 TOP = 200  # rows per breakdown; all others are one row
 _HAVE_MONTHS = ("endpoint", "tenant", "model")

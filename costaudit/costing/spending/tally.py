@@ -16,15 +16,13 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import MTOK, RATES, Pricing
-from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.requests import HOUR, SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.costing.cost import Kind, Sum, billed_classes
 from costaudit.costing.logged import USD, Basis
 
 R = TypeVar("R")
 Groups = Mapping[str, pl.Expr | pl.Series]
 Floats = npt.NDArray[np.float64]
-HOUR_US = 3_600_000_000
-HOUR = pl.col("ts").dt.epoch("us") // HOUR_US  # since 1970, in UTC
 PER_USD = 10**10  # parts of a dollar in which bills of hours are added, as integers
 SUMMED = ("requests", *TOKEN_CLASSES, "logged", "units", "failed")
 OF_CELLS: Mapping[str, pl.Expr] = {  # groupings that the calls of a cell share
@@ -73,13 +71,8 @@ class Priced:
 
     def part(self, here: slice | npt.NDArray[np.int64]) -> "Priced":
         """Return some of the calls: a stretch, or rows."""
-        pricing, basis = self.pricing, self.basis
-        units = None if pricing.unit_usd is None else pricing.unit_usd[here]
-        return Priced(
-            self.requests[here],
-            replace(pricing, rate_ids=pricing.rate_ids[here], unit_usd=units),
-            replace(basis, costs=basis.costs[here]),
-        )
+        basis = replace(self.basis, costs=self.basis.costs[here])
+        return Priced(self.requests[here], self.pricing.of(here), basis)
 
 
 class Log(Protocol):
@@ -205,11 +198,15 @@ def tally(stretch: Stretch, groups: Groups) -> Tally:
     told = sent.select(
         uncounted=uncounted.sum(), counted=(tokens > 0).sum(), least=pl.col("latency_ms").min()
     ).row(0)
+    each = _calls(sent)
     return Tally(
         pricing=replace(pricing, rate_ids=pricing.rate_ids.clear(), unit_usd=None),
         kinds=kinds,
-        by={name: _added([_calls(sent, group=f"by_{name}")], ("group", "kind")) for name in names},
-        cells=_added([_calls(sent, **{name: name for name in _CELL})], (*_CELL, "kind")),
+        by={
+            name: _added([each.with_columns(group=sent[f"by_{name}"])], ("group", "kind"))
+            for name in names
+        },
+        cells=_added([each.with_columns(sent.select(_CELL))], (*_CELL, "kind")),
         rates=sent.group_by("rate_id")
         .agg(first=pl.col("ts").min(), last=pl.col("ts").max(), requests=pl.len())
         .drop_nulls("rate_id"),
@@ -247,10 +244,9 @@ def _kinds(stretch: Stretch) -> tuple[tuple[Kind, ...], pl.Series]:
     return kinds, pl.Series(place[number])
 
 
-def _calls(sent: pl.DataFrame, **keys: str) -> pl.DataFrame:
-    """Return calls as sums of one call each, with columns to group them by."""
+def _calls(sent: pl.DataFrame) -> pl.DataFrame:
+    """Return calls as sums of one call each."""
     return sent.select(
-        *(pl.col(name).alias(as_) for as_, name in keys.items()),
         "kind",
         *TOKEN_CLASSES,
         pl.lit(1, pl.Int64).alias("requests"),
